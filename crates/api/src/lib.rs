@@ -1,0 +1,1 @@
+//! The HTTP service: routes, DTOs, problem documents, SSE, WebSocket and OpenAPI.

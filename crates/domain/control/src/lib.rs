@@ -1,0 +1,1 @@
+//! Agent control: pause, resume, status and the emergency brake.

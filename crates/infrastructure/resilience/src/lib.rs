@@ -1,0 +1,1 @@
+//! Circuit breaker and backoff: pure state machines over an injected clock.

@@ -1,0 +1,1 @@
+//! Logs, traces and metrics: tracing and OpenTelemetry set-up, propagation, Prometheus exposition.

@@ -1,0 +1,2 @@
+//! The `trackside` binary.
+fn main() {}
