@@ -1,1 +1,15 @@
-//! Durable task queues: enqueue, lease with a fence, retry, dead letters, on Redis or in memory.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod error;
+mod store;
+mod task;
+
+pub use error::Error;
+pub use store::{
+    BrakeChange, BrakeScope, DeadCursor, DeadLetter, MAX_BATCH, Order, Outcome, PeekedTask, QueueStats, QueueStore,
+    Renewal, Renewed, Settled, Settlement, Step, StepReply,
+};
+pub use task::{
+    ClaimedTask, DEFAULT_MAX_ATTEMPTS, Due, Fence, NewTask, Priority, RetryPolicy, TaskOptions, TaskState, TaskStatus,
+};

@@ -1,0 +1,72 @@
+//! What can go wrong with a queue.
+
+use trackside_core::{ErrorKind, InvalidName, RetryClass, TaskId};
+
+/// A queue operation that failed.
+///
+/// ```
+/// use trackside_queue::Error;
+/// let error = Error::InvalidTask { field: "payload", reason: "not JSON".into() };
+/// assert!(!error.is_retryable());
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A field of a task is wrong; nothing was enqueued.
+    #[error("invalid task: {field}: {reason}")]
+    InvalidTask {
+        /// The field, by its name on the wire.
+        field: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A name is malformed.
+    #[error(transparent)]
+    InvalidName(#[from] InvalidName),
+    /// Nothing is known of this task: it never existed, or its retention is over.
+    #[error("task {0} is unknown")]
+    UnknownTask(TaskId),
+    /// The lease ended or another worker holds the task; what the caller wanted to write was not written.
+    #[error("the lease on task {0} is lost")]
+    LeaseLost(TaskId),
+    /// More items in one call than a script may touch.
+    #[error("{given} items in one call, at most {limit}")]
+    BatchTooLarge {
+        /// Items given.
+        given: usize,
+        /// Items allowed.
+        limit: usize,
+    },
+    /// The store failed; `kind` says how.
+    #[error("queue store: {operation} failed")]
+    Store {
+        /// The operation, by its name in metrics.
+        operation: &'static str,
+        /// How it failed.
+        kind: ErrorKind,
+        /// The store's own error.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+// === impl Error ===
+
+impl Error {
+    /// What kind of failure it is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::InvalidTask { .. } | Self::InvalidName(_) | Self::BatchTooLarge { .. } => ErrorKind::InvalidInput,
+            Self::UnknownTask(_) => ErrorKind::NotFound,
+            Self::LeaseLost(_) => ErrorKind::Conflict,
+            Self::Store { kind, .. } => *kind,
+        }
+    }
+
+    /// True when the call had no effect and may succeed later.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        self.kind().retry_class() == RetryClass::Safe
+    }
+}

@@ -1,0 +1,297 @@
+//! The port: what a queue store does, and the laws that every store obeys.
+//!
+//! # Laws
+//! Each law is a function in the `conformance` module and is run against every store.
+//!
+//! - **Q-L1 enqueue once** — enqueueing the same id again, at any time within the retention, changes nothing.
+//! - **Q-L2 conservation** — a task is at every moment in exactly one place: ready, delayed, parked, active, dead or
+//!   finished; no operation, and no crash of a caller at any point, loses one.
+//! - **Q-L3 one holder** — at most one live lease per task; fences of a queue strictly increase.
+//! - **Q-L4 fenced** — settling or renewing with a fence that is not the current one changes nothing and answers
+//!   *lease lost*; repeating a settlement that was applied, with its own fence, answers as the first time.
+//! - **Q-L5 order** — critical before high before normal before low; inside a level, first in first out.
+//! - **Q-L6 give-back** — a released task returns to the head of its level and the attempt is not counted.
+//! - **Q-L7 due times** — a delayed task is not handed out before it is due by the store's clock, and is once it is.
+//! - **Q-L8 retry** — a failed attempt waits as its policy says; after `max_attempts`, or when it must not be retried,
+//!   the task is dead, with the reason and its payload.
+//! - **Q-L9 crash loop** — a lease that ends unsettled is a crash: the task returns to the head of its level; after
+//!   `max_crashes` it is dead. Crashes and failed attempts are counted apart.
+//! - **Q-L10 stall** — when no step reached the queue for longer than the stall threshold (everybody was cut off),
+//!   leases that ended meanwhile are given a grace before they count as crashes.
+//! - **Q-L11 brake** — tasks of a braked user are parked when they would be claimed; leases on them carry
+//!   [`Order::Pause`]; unparking returns them to the head of their level in the order in which they were made. Brake
+//!   updates with an older revision change nothing.
+//! - **Q-L12 cancel** — a task that is not active is cancelled at once and never handed out; an active one carries
+//!   [`Order::Cancel`] from the next renewal on.
+//! - **Q-L13 pause** — a paused queue hands out nothing, and still accepts, settles and renews.
+//! - **Q-L14 status** — every task has a status from enqueue until the retention after its end is over.
+//! - **Q-L15 wake-up** — [`QueueStore::wait_for_work`] returns soon after a task becomes ready, and at the latest
+//!   after its timeout; dropping it loses nothing.
+
+use std::{fmt::Debug, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use trackside_core::{QueueName, TaskId, Timestamp, UserId, WorkerId};
+
+use crate::{ClaimedTask, Error, Fence, NewTask, Priority, TaskState, TaskStatus};
+
+/// Items that one call may carry, so that no script runs for long.
+pub const MAX_BATCH: usize = 256;
+
+/// Where queues live. See the [module documentation](self) for the laws.
+///
+/// Every method is one round trip, atomic and bounded. A timeout means that the outcome is unknown; every method may
+/// be repeated (Q-L1, Q-L4).
+#[async_trait]
+pub trait QueueStore: Send + Sync + Debug + 'static {
+    /// Makes the queue known, so that it is listed before its first task. Answers true the first time.
+    async fn register(&self, queue: &QueueName) -> Result<bool, Error>;
+
+    /// The names of all known queues, sorted.
+    async fn queues(&self) -> Result<Vec<QueueName>, Error>;
+
+    /// Adds up to [`MAX_BATCH`] tasks, all or nothing. The answer has the state of each, in the same order.
+    async fn enqueue(&self, queue: &QueueName, tasks: &[NewTask]) -> Result<Vec<TaskState>, Error>;
+
+    /// Everything a worker does, in one round trip: settle, renew, and claim.
+    ///
+    /// In this order: settlements, renewals, promotion of due tasks, return of expired leases, claim.
+    async fn step(&self, queue: &QueueName, step: Step) -> Result<StepReply, Error>;
+
+    /// Returns when there may be work, or after `timeout`. Spurious returns are allowed. Cancel-safe.
+    async fn wait_for_work(&self, queue: &QueueName, timeout: Duration) -> Result<(), Error>;
+
+    /// The status of a task, or `None` when nothing is known of it.
+    async fn status(&self, queue: &QueueName, id: TaskId) -> Result<Option<TaskStatus>, Error>;
+
+    /// The next `limit` (at most [`MAX_BATCH`]) ready tasks in the order in which they would be handed out.
+    async fn peek(&self, queue: &QueueName, limit: usize) -> Result<Vec<PeekedTask>, Error>;
+
+    /// Counts and ages.
+    async fn stats(&self, queue: &QueueName) -> Result<QueueStats, Error>;
+
+    /// Stops or restarts handing out tasks (Q-L13).
+    async fn set_paused(&self, queue: &QueueName, paused: bool) -> Result<(), Error>;
+
+    /// Calls a task off (Q-L12). Answers the state it had, or `None` when nothing is known of it; a finished or dead
+    /// task is left as it is.
+    async fn cancel(&self, queue: &QueueName, id: TaskId, reason: &str) -> Result<Option<TaskState>, Error>;
+
+    /// Applies a change of the brake (Q-L11).
+    async fn set_brake(&self, queue: &QueueName, change: &BrakeChange) -> Result<(), Error>;
+
+    /// Returns up to `limit` (at most [`MAX_BATCH`]) parked tasks of a user to their levels; answers how many. Does
+    /// nothing while the user is braked in this queue. Call until it answers less than `limit`.
+    async fn unpark(&self, queue: &QueueName, scope: &BrakeScope, limit: usize) -> Result<usize, Error>;
+
+    /// A page of dead letters, newest first: up to `limit` that are older than `cursor` (all of them when `None`).
+    async fn dead_letters(
+        &self,
+        queue: &QueueName,
+        cursor: Option<DeadCursor>,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, Error>;
+
+    /// Returns dead letters to the tail of their level with their attempts and crashes forgotten; answers how many.
+    async fn requeue_dead(&self, queue: &QueueName, ids: &[TaskId]) -> Result<usize, Error>;
+
+    /// Removes dead letters for good; answers how many.
+    async fn purge_dead(&self, queue: &QueueName, ids: &[TaskId]) -> Result<usize, Error>;
+}
+
+/// One worker's round trip.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// Who asks.
+    pub worker: WorkerId,
+    /// Tasks that are done with, at most [`MAX_BATCH`].
+    pub settle: Vec<Settlement>,
+    /// Leases to extend, at most [`MAX_BATCH`].
+    pub renew: Vec<Renewal>,
+    /// How many tasks may be handed out, at most [`MAX_BATCH`].
+    pub credits: usize,
+    /// The lease of tasks that do not ask for one of their own.
+    pub lease: Duration,
+}
+
+/// What became of one task under lease.
+#[derive(Debug, Clone)]
+pub struct Settlement {
+    /// The task.
+    pub id: TaskId,
+    /// Proof of the claim.
+    pub fence: Fence,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// What became of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Done, with the JSON text of a result.
+    Completed {
+        /// JSON text.
+        result: Option<Bytes>,
+    },
+    /// The attempt failed (Q-L8).
+    Failed {
+        /// Why, in a line or a page; stores keep the first 2 KiB.
+        error: String,
+        /// Whether another attempt makes sense.
+        retryable: bool,
+        /// The wait before it, instead of the policy's.
+        retry_after: Option<Duration>,
+    },
+    /// Given back unfinished (Q-L6): the worker shuts down, or the brake is on.
+    Released,
+    /// Called off while it ran.
+    Cancelled {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A lease to extend.
+#[derive(Debug, Clone)]
+pub struct Renewal {
+    /// The task.
+    pub id: TaskId,
+    /// Proof of the claim.
+    pub fence: Fence,
+    /// How long from now.
+    pub lease: Duration,
+}
+
+/// The answer to a [`Step`].
+#[derive(Debug, Clone)]
+pub struct StepReply {
+    /// For each settlement, in order.
+    pub settled: Vec<Settled>,
+    /// For each renewal, in order.
+    pub renewed: Vec<Renewed>,
+    /// Tasks handed out, in the order of the queue.
+    pub claimed: Vec<ClaimedTask>,
+    /// Time until the next delayed task is due or the next lease ends, where there is one.
+    pub next_due: Option<Duration>,
+    /// True when ready tasks remain.
+    pub more_ready: bool,
+    /// True when the queue is paused.
+    pub paused: bool,
+    /// The store's clock.
+    pub now: Timestamp,
+}
+
+/// Whether a settlement was applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// The task is now in this state.
+    Applied(TaskState),
+    /// The lease was lost; nothing changed.
+    LeaseLost,
+}
+
+/// Whether a lease was extended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Renewed {
+    /// Until then, with what the holder must do.
+    Extended {
+        /// When it ends now.
+        expires_at: Timestamp,
+        /// What the holder must do.
+        order: Option<Order>,
+    },
+    /// The lease was lost; stop working on it.
+    LeaseLost,
+}
+
+/// What the holder of a lease must do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Stop, and settle as cancelled.
+    Cancel,
+    /// Stop, and release: the brake is on.
+    Pause,
+}
+
+/// Whom a brake holds.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum BrakeScope {
+    /// One user's tasks.
+    User(UserId),
+    /// Every task.
+    Everyone,
+}
+
+/// A change of the brake, as the control part made it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrakeChange {
+    /// Whom it holds.
+    pub scope: BrakeScope,
+    /// On or off.
+    pub engaged: bool,
+    /// Grows with every change; a store ignores one that is older than what it has for the scope.
+    pub revision: u64,
+}
+
+/// A ready task, seen without being taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeekedTask {
+    /// Its id; `None` for an element that a plain Redis client pushed and no worker has met yet.
+    pub id: Option<TaskId>,
+    /// Its kind, where it is known.
+    pub kind: Option<String>,
+    /// Its level.
+    pub priority: Priority,
+    /// When it was enqueued, where it is known.
+    pub enqueued_at: Option<Timestamp>,
+    /// JSON text.
+    pub payload: Bytes,
+}
+
+/// Counts and ages of one queue.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct QueueStats {
+    /// Ready tasks per level, in the order of [`Priority::ALL`].
+    pub ready: [u64; 4],
+    /// Under lease.
+    pub active: u64,
+    /// Not due yet, retries included.
+    pub delayed: u64,
+    /// Held back by the brake.
+    pub parked: u64,
+    /// Dead letters.
+    pub dead: u64,
+    /// Age of the oldest ready task.
+    pub oldest_age: Option<Duration>,
+    /// Whether the queue is paused.
+    pub paused: bool,
+    /// Tasks ever accepted.
+    pub created: u64,
+    /// Tasks ever completed.
+    pub completed: u64,
+    /// Tasks ever called off.
+    pub cancelled: u64,
+    /// Dead letters ever purged.
+    pub purged: u64,
+}
+
+/// Where a page of dead letters ended: the time and id of its last one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeadCursor {
+    /// When the last one of the page died.
+    pub died_at: Timestamp,
+    /// Its id.
+    pub id: TaskId,
+}
+
+/// A task that will not be tried again unless somebody asks for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Its status; `error` is the reason.
+    pub status: TaskStatus,
+    /// Its original payload.
+    pub payload: Bytes,
+    /// How often a worker died while holding it.
+    pub crashes: u32,
+}

@@ -1,0 +1,322 @@
+//! What a task is: what a producer hands in, what a worker is handed out, and what anyone may ask about it.
+
+use std::{num::NonZeroU32, time::Duration};
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use trackside_core::{CorrelationId, QueueName, TaskId, Timestamp, TraceParent, UserId};
+
+/// The order between tasks that are ready: strict between levels, first in first out inside one.
+///
+/// ```
+/// use trackside_queue::Priority;
+/// assert!(Priority::Critical < Priority::Low, "the smaller is served first");
+/// assert_eq!(Priority::default(), Priority::Normal);
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Priority {
+    /// Before everything else.
+    Critical,
+    /// Before normal work.
+    High,
+    /// The level of a task that says nothing, and of elements pushed by a plain Redis client.
+    #[default]
+    Normal,
+    /// When nothing else is ready.
+    Low,
+}
+
+/// When a new task becomes ready.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Due {
+    /// At once.
+    #[default]
+    Now,
+    /// After a delay, by the store's clock.
+    After(Duration),
+    /// At a time, by the store's clock.
+    At(Timestamp),
+}
+
+/// How long a failed task waits before its next attempt.
+///
+/// ```
+/// use std::time::Duration;
+/// use trackside_queue::RetryPolicy;
+/// let policy = RetryPolicy::default();
+/// // Full jitter: anywhere between nothing and the bound, which doubles with each attempt.
+/// assert_eq!(policy.delay(1, 1.0), Duration::from_secs(1));
+/// assert_eq!(policy.delay(3, 1.0), Duration::from_secs(4));
+/// assert_eq!(policy.delay(3, 0.0), Duration::ZERO);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum RetryPolicy {
+    /// `base_ms · 2^(attempt − 1)`, at most `max_ms`, times a random number from 0 to 1 (full jitter).
+    Exponential {
+        /// Bound of the first delay.
+        base_ms: u64,
+        /// Bound of every delay.
+        max_ms: u64,
+    },
+    /// Always the same.
+    Fixed {
+        /// The delay.
+        delay_ms: u64,
+    },
+    /// One delay per attempt; the last one repeats.
+    List {
+        /// The delays, in the order of the attempts; an empty list retries at once.
+        delays_ms: Vec<u64>,
+    },
+}
+
+/// Everything a producer may say about a task besides its kind and payload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskOptions {
+    /// The level it waits in.
+    pub priority: Priority,
+    /// When it becomes ready.
+    pub due: Due,
+    /// How long one attempt may run; `None` leaves it to the worker's setting.
+    pub timeout: Option<Duration>,
+    /// Failed attempts after which it goes to the dead letters.
+    pub max_attempts: NonZeroU32,
+    /// The wait between attempts.
+    pub retry: RetryPolicy,
+    /// How long a lease on it lasts; `None` leaves it to the worker's setting.
+    pub lease: Option<Duration>,
+    /// The user on whose behalf it runs; the brake acts on this.
+    pub user_id: Option<UserId>,
+    /// The project it belongs to.
+    pub project_id: Option<String>,
+    /// The tenant it belongs to.
+    pub tenant_id: Option<String>,
+    /// The id that joins it to the request; `None` means its own id.
+    pub correlation_id: Option<CorrelationId>,
+    /// The trace it belongs to.
+    pub traceparent: Option<TraceParent>,
+}
+
+/// A task to be enqueued.
+///
+/// The id is made before the call, so that a call whose answer was lost may be repeated without making a second task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewTask {
+    /// Its id, made for its queue by [`TaskId::generate`].
+    pub id: TaskId,
+    /// What a worker chooses the handler by: 1–128 printable ASCII characters.
+    pub kind: String,
+    /// JSON text.
+    pub payload: Bytes,
+    /// Everything else.
+    pub options: TaskOptions,
+}
+
+/// A number that grows with every claim on a queue; only the holder of the latest one may settle the task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Fence(pub u64);
+
+/// A task under lease, as a worker is handed it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimedTask {
+    /// Its id.
+    pub id: TaskId,
+    /// The queue it came from.
+    pub queue: QueueName,
+    /// What the handler is chosen by.
+    pub kind: String,
+    /// JSON text.
+    pub payload: Bytes,
+    /// The level it waited in.
+    pub priority: Priority,
+    /// Which attempt this is, from 1.
+    pub attempt: u32,
+    /// Failed attempts after which it goes to the dead letters.
+    pub max_attempts: NonZeroU32,
+    /// How often a worker died or lost its lease while holding it.
+    pub crashes: u32,
+    /// Proof of this claim.
+    pub fence: Fence,
+    /// When the lease ends unless renewed, by the store's clock.
+    pub lease_expires_at: Timestamp,
+    /// How long the lease lasts from each renewal.
+    pub lease: Duration,
+    /// When it was enqueued, by the store's clock.
+    pub enqueued_at: Timestamp,
+    /// How long one attempt may run, where the producer said so.
+    pub timeout: Option<Duration>,
+    /// The user on whose behalf it runs.
+    pub user_id: Option<UserId>,
+    /// The project it belongs to.
+    pub project_id: Option<String>,
+    /// The tenant it belongs to.
+    pub tenant_id: Option<String>,
+    /// The id that joins it to the request.
+    pub correlation_id: CorrelationId,
+    /// The trace it belongs to.
+    pub traceparent: Option<TraceParent>,
+}
+
+/// Where a task is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TaskState {
+    /// Ready.
+    Queued,
+    /// Not due yet, and never tried.
+    Delayed,
+    /// On tasks that it depends on.
+    Waiting,
+    /// Held back by the brake.
+    Parked,
+    /// Under lease.
+    Active,
+    /// Finished well.
+    Completed,
+    /// Between attempts.
+    Failed,
+    /// In the dead letters.
+    Dead,
+    /// Called off.
+    Cancelled,
+}
+
+/// What anyone may ask about a task. Kept for the configured retention after it ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskStatus {
+    /// Its id.
+    pub id: TaskId,
+    /// Its queue.
+    pub queue: QueueName,
+    /// Its kind.
+    pub kind: String,
+    /// Its level.
+    pub priority: Priority,
+    /// Where it is.
+    pub state: TaskState,
+    /// Attempts started.
+    pub attempts: u32,
+    /// Failed attempts after which it goes to the dead letters.
+    pub max_attempts: NonZeroU32,
+    /// When it was enqueued.
+    pub enqueued_at: Timestamp,
+    /// When it becomes ready, while it is delayed or between attempts.
+    pub due_at: Option<Timestamp>,
+    /// When the current or last attempt started.
+    pub started_at: Option<Timestamp>,
+    /// When it ended: completed, dead or cancelled.
+    pub finished_at: Option<Timestamp>,
+    /// Who holds it, or held it last.
+    pub worker_id: Option<String>,
+    /// JSON text of its result.
+    pub result: Option<Bytes>,
+    /// Why its last attempt failed, or why it was called off.
+    pub error: Option<String>,
+    /// The user on whose behalf it runs.
+    pub user_id: Option<UserId>,
+    /// The project it belongs to.
+    pub project_id: Option<String>,
+    /// The tenant it belongs to.
+    pub tenant_id: Option<String>,
+    /// The id that joins it to the request.
+    pub correlation_id: CorrelationId,
+}
+
+/// Failed attempts before a task goes to the dead letters, unless it says otherwise.
+pub const DEFAULT_MAX_ATTEMPTS: NonZeroU32 = NonZeroU32::new(3).unwrap();
+
+// === impl Priority ===
+
+impl Priority {
+    /// Every level, in the order in which they are served.
+    pub const ALL: [Self; 4] = [Self::Critical, Self::High, Self::Normal, Self::Low];
+
+    /// The name on the wire and in keys.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Critical => "critical",
+            Self::High => "high",
+            Self::Normal => "normal",
+            Self::Low => "low",
+        }
+    }
+}
+
+// === impl RetryPolicy ===
+
+impl RetryPolicy {
+    /// The wait after failed attempt number `attempt` (from 1); `unit_random` is from 0 to 1.
+    #[must_use]
+    pub fn delay(&self, attempt: u32, unit_random: f64) -> Duration {
+        let attempt = attempt.max(1);
+        let millis = match self {
+            Self::Exponential { base_ms, max_ms } => {
+                let factor = 2_u64.saturating_pow((attempt - 1).min(62));
+                let bound = base_ms.saturating_mul(factor).min(*max_ms);
+                return Duration::from_millis(bound).mul_f64(unit_random.clamp(0.0, 1.0));
+            }
+            Self::Fixed { delay_ms } => *delay_ms,
+            Self::List { delays_ms } => {
+                let index = usize::try_from(attempt - 1).unwrap_or(usize::MAX).min(delays_ms.len().saturating_sub(1));
+                delays_ms.get(index).copied().unwrap_or(0)
+            }
+        };
+        Duration::from_millis(millis)
+    }
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self::Exponential { base_ms: 1_000, max_ms: 60_000 }
+    }
+}
+
+// === impl TaskOptions ===
+
+impl Default for TaskOptions {
+    fn default() -> Self {
+        Self {
+            priority: Priority::Normal,
+            due: Due::Now,
+            timeout: None,
+            max_attempts: DEFAULT_MAX_ATTEMPTS,
+            retry: RetryPolicy::default(),
+            lease: None,
+            user_id: None,
+            project_id: None,
+            tenant_id: None,
+            correlation_id: None,
+            traceparent: None,
+        }
+    }
+}
+
+// === impl TaskState ===
+
+impl TaskState {
+    /// True when nothing will happen to the task any more.
+    #[must_use]
+    pub const fn is_finished(self) -> bool {
+        matches!(self, Self::Completed | Self::Dead | Self::Cancelled)
+    }
+
+    /// The name on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Delayed => "delayed",
+            Self::Waiting => "waiting",
+            Self::Parked => "parked",
+            Self::Active => "active",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Dead => "dead",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
