@@ -1,0 +1,101 @@
+//! Child servers that never outlive the test, even a test that is killed.
+
+use std::{
+    fs::File,
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+/// Waits for the end of its standard input, that is of the test process, then kills the server and removes its folder.
+const KEEPER: &str = r#"cat >/dev/null; kill -9 "$1" 2>/dev/null; rm -rf "$2""#;
+
+/// A server process with its log; killed with `-9` when dropped or when the test process ends.
+#[derive(Debug)]
+pub(crate) struct KeptProcess {
+    child: Child,
+    keeper: Child,
+    log: PathBuf,
+}
+
+// === impl KeptProcess ===
+
+impl KeptProcess {
+    /// Starts `command` with its output in `log`. `folder` is removed if the test process dies without cleaning up.
+    pub(crate) fn spawn(mut command: Command, log: PathBuf, folder: &Path) -> Result<Self> {
+        let output = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
+        // An own process group: Ctrl-C ends the test, and the keeper ends the server.
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output)
+            .process_group(0)
+            .spawn()
+            .with_context(|| format!("cannot start {command:?}"))?;
+        let keeper = Command::new("sh")
+            .args(["-c", KEEPER, "keeper"])
+            .arg(child.id().to_string())
+            .arg(folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn();
+        match keeper {
+            Ok(keeper) => Ok(Self { child, keeper, log }),
+            Err(error) => {
+                let mut child = child;
+                child.kill()?;
+                child.wait()?;
+                Err(error).context("cannot start sh, which cleans up after a killed test")
+            }
+        }
+    }
+
+    /// Waits until the log holds `sentence`; an error with the log when the process ends first or takes too long.
+    pub(crate) fn wait_for_log(&mut self, sentence: &str, within: Duration) -> Result<()> {
+        let deadline = Instant::now() + within;
+        loop {
+            let log = String::from_utf8_lossy(&std::fs::read(&self.log)?).into_owned();
+            if log.contains(sentence) {
+                return Ok(());
+            }
+            if let Some(status) = self.child.try_wait()? {
+                bail!("the server ended with {status}:\n{log}");
+            }
+            if Instant::now() > deadline {
+                bail!("no {sentence:?} within {within:?}:\n{log}");
+            }
+            thread::park_timeout(Duration::from_millis(3));
+        }
+    }
+
+    /// Sends a signal to the server.
+    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
+        kill(self.pid()?, signal).with_context(|| format!("cannot send {signal}"))
+    }
+
+    /// The server's process id.
+    pub(crate) fn pid(&self) -> Result<Pid> {
+        Ok(Pid::from_raw(i32::try_from(self.child.id())?))
+    }
+}
+
+impl Drop for KeptProcess {
+    fn drop(&mut self) {
+        // The keeper first: once the server is reaped its process id may belong to somebody else.
+        // Errors mean "has ended already", which is what is wanted.
+        let _ = self.keeper.kill();
+        let _ = self.keeper.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

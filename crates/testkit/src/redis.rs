@@ -1,0 +1,213 @@
+//! A real Redis or Valkey server that a test can mistreat.
+
+mod binary;
+mod builder;
+mod resp;
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use nix::sys::signal::Signal;
+use tempfile::TempDir;
+use tokio::sync::OnceCell;
+
+pub use binary::find_redis_binary;
+pub use builder::{Fsync, RedisServerBuilder, TlsFiles};
+
+use crate::{keeper::KeptProcess, port::PortLease};
+
+/// How long a start may take, on a machine that compiles something else meanwhile.
+const START: Duration = Duration::from_secs(30);
+
+/// A running server with its own folder, on 127.0.0.1; killed when dropped.
+///
+/// ```no_run
+/// # async fn example() -> anyhow::Result<()> {
+/// use trackside_testkit::{Fsync, RedisServer};
+/// let server = RedisServer::builder().appendonly(Fsync::Always).start().await?;
+/// server.cli(&["SET", "greeting", "hello"]);
+/// server.kill9();
+/// server.restart().await?;
+/// assert_eq!(server.cli(&["GET", "greeting"]), "hello");
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct RedisServer {
+    /// What to start, again after a kill.
+    program: PathBuf,
+    /// The arguments that make the same server again: port, folder, options.
+    args: Vec<String>,
+    /// What a client must present as the default user.
+    password: Option<String>,
+    /// Where the TLS port listens, when there is one.
+    tls: Option<PortLease>,
+    /// Where the unix socket is, when there is one.
+    socket: Option<PathBuf>,
+    /// `None` while it is killed. Declared before the folder, so that it is dropped first.
+    process: Mutex<Option<KeptProcess>>,
+    /// How many processes there have been; each has its own log.
+    runs: AtomicU32,
+    port: PortLease,
+    folder: TempDir,
+}
+
+// === impl RedisServer ===
+
+impl RedisServer {
+    /// Starts a server of its own, empty, without persistence.
+    ///
+    /// # Errors
+    /// When no server program is found; the message holds the line to type.
+    pub async fn start() -> Result<Self> {
+        Self::builder().start().await
+    }
+
+    /// A server with options.
+    pub fn builder() -> RedisServerBuilder {
+        RedisServerBuilder::default()
+    }
+
+    /// The server that all tests of this process share. Give each test its own [`unique_prefix`](Self::unique_prefix),
+    /// and never kill, pause or flush this one.
+    ///
+    /// # Panics
+    /// When it cannot be started; the message holds the line to type.
+    pub async fn shared() -> &'static Self {
+        static SHARED: OnceCell<RedisServer> = OnceCell::const_new();
+        SHARED
+            .get_or_init(|| async {
+                Self::start().await.unwrap_or_else(|error| panic!("no Redis for the tests: {error:#}"))
+            })
+            .await
+    }
+
+    /// A key prefix that no other test has, such as `t7-1a2b:`.
+    #[must_use]
+    pub fn unique_prefix(&self) -> String {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        format!("t{}-{:x}:", NEXT.fetch_add(1, Ordering::Relaxed), std::process::id())
+    }
+
+    /// How a client reaches it: `redis://…`, `rediss://…` when it speaks TLS, `redis+unix://…` when it has a socket.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let user = self.password.as_ref().map(|password| format!(":{password}@")).unwrap_or_default();
+        match (&self.tls, &self.socket) {
+            (Some(tls), _) => format!("rediss://{user}127.0.0.1:{}", tls.port),
+            (None, Some(socket)) => format!("redis+unix://{user}{}", socket.display()),
+            (None, None) => format!("redis://{user}127.0.0.1:{}", self.port.port),
+        }
+    }
+
+    /// The port on 127.0.0.1 that speaks without TLS.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port.port
+    }
+
+    /// The TLS port, when it has one.
+    #[must_use]
+    pub fn tls_port(&self) -> Option<u16> {
+        self.tls.as_ref().map(|lease| lease.port)
+    }
+
+    /// The folder of its data, log and socket.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Ends it as a power cut would. Does nothing when it is down already.
+    pub fn kill9(&self) {
+        drop(self.process().take());
+    }
+
+    /// Freezes it: connections stay open and nothing is answered.
+    ///
+    /// # Panics
+    /// When it is not running.
+    pub fn pause(&self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
+    /// Lets it go on after [`pause`](Self::pause).
+    ///
+    /// # Panics
+    /// When it is not running.
+    pub fn resume(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
+    /// Kills it when it runs, and starts it on the same port and folder.
+    ///
+    /// # Errors
+    /// When it does not come up; the message holds its log.
+    pub async fn restart(&self) -> Result<()> {
+        self.restart_until(READY).await
+    }
+
+    /// As [`restart`](Self::restart), and comes back as soon as the log holds `sentence`, such as one about loading.
+    ///
+    /// # Errors
+    /// When it does not come up; the message holds its log.
+    pub async fn restart_until(&self, sentence: &'static str) -> Result<()> {
+        self.kill9();
+        let run = self.runs.fetch_add(1, Ordering::Relaxed);
+        let mut command = Command::new(&self.program);
+        command.args(&self.args).current_dir(self.folder.path());
+        let log = self.folder.path().join(format!("server.{run}.log"));
+        let folder = self.folder.path().to_owned();
+        // A blocking thread keeps a paused tokio clock from running ahead while the server starts.
+        let process = tokio::task::spawn_blocking(move || -> Result<KeptProcess> {
+            let mut process = KeptProcess::spawn(command, log, &folder)?;
+            process.wait_for_log(sentence, START)?;
+            Ok(process)
+        })
+        .await
+        .context("the starting thread ended")??;
+        *self.process() = Some(process);
+        Ok(())
+    }
+
+    /// Sends one command as the default user and gives the answer as `redis-cli` prints it: an integer as digits,
+    /// nothing as the empty string, a list as lines.
+    ///
+    /// # Panics
+    /// When the server cannot be reached or answers an error; use [`try_cli`](Self::try_cli) where that is the point.
+    #[track_caller]
+    pub fn cli(&self, args: &[&str]) -> String {
+        self.try_cli(args).unwrap_or_else(|error| panic!("{args:?}: {error:#}"))
+    }
+
+    /// As [`cli`](Self::cli), with the server's error as an error.
+    ///
+    /// # Errors
+    /// When the server cannot be reached within 5 s or answers an error.
+    pub fn try_cli(&self, args: &[&str]) -> Result<String> {
+        resp::Connection::open(self.port.port, self.password.as_deref())?.call(args)
+    }
+
+    #[track_caller]
+    fn signal(&self, signal: Signal) {
+        match self.process().as_ref().map(|process| process.signal(signal)) {
+            Some(Ok(())) => {}
+            Some(Err(error)) => panic!("{error:#}"),
+            None => panic!("the server is not running, it cannot be sent {signal}"),
+        }
+    }
+
+    fn process(&self) -> MutexGuard<'_, Option<KeptProcess>> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What every server says when it serves.
+const READY: &str = "Ready to accept connections";
