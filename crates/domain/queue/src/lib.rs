@@ -1,10 +1,12 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod config;
 mod error;
 mod store;
 mod task;
 
+pub use config::Config;
 pub use error::Error;
 pub use store::{
     BrakeChange, BrakeScope, DeadCursor, DeadLetter, MAX_BATCH, Order, Outcome, PeekedTask, QueueStats, QueueStore,
