@@ -1,2 +1,59 @@
-//! Tasks of this repository.
-fn main() {}
+//! Tasks of this repository, the same on a laptop and in continuous integration.
+//!
+//! `cargo xtask <task> --help` explains each one. A task prints every command it runs, reads nothing from standard
+//! input, and exits non-zero when any of its stages failed.
+
+#![forbid(unsafe_code)]
+#![expect(clippy::print_stdout, reason = "standard output is how a task reports")]
+
+mod bench;
+mod command;
+mod docs;
+mod lint;
+mod provide;
+mod stages;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::workspace::Workspace;
+
+/// Tasks of the Trackside repository.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 120)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Find or install what the tests need, then run every test of the workspace
+    Test(test::Options),
+    /// Formatting, clippy, rustdoc, crates without Redis, and this repository's own rules
+    Lint,
+    /// Run the criterion benches
+    Bench(bench::Options),
+    /// Build the API documentation of every crate
+    Docs(docs::Options),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = Workspace::load().and_then(|workspace| match arguments.task {
+        Task::Test(options) => test::run(&workspace, &options),
+        Task::Lint => lint::run(&workspace),
+        Task::Bench(options) => bench::run(&workspace, &options),
+        Task::Docs(options) => docs::run(&workspace, &options),
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("xtask: error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

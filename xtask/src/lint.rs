@@ -1,0 +1,68 @@
+//! `cargo xtask lint`: what rustfmt, clippy and rustdoc know, and this repository's own rules.
+//!
+//! Each own rule is a module with one function from a file or from the crates to findings. A finding names the file,
+//! the line, the rule and what to do.
+
+mod finding;
+mod layers;
+mod lua;
+mod manifests;
+mod masked;
+mod rust;
+mod sources;
+mod surroundings;
+
+use anyhow::bail;
+
+use crate::command;
+use crate::docs;
+use crate::stages::Stages;
+use crate::workspace::Workspace;
+
+/// Runs every check, the quick ones first; all of them run even when one fails.
+pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
+    let mut stages = Stages::of("lint");
+    stages.run("rules of this repository", || own_rules(workspace));
+    stages.run("rustfmt", || {
+        command::run(command::cargo().current_dir(workspace.root()).args(["fmt", "--all", "--check"]))
+    });
+    stages.run("clippy", || {
+        let mut clippy = command::cargo();
+        clippy.args(["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"]);
+        command::run(clippy.current_dir(workspace.root()))
+    });
+    stages.run("documentation", || docs::run(workspace, &docs::Options::default()));
+    for domain in layers::domain_crates(workspace) {
+        stages.run(format!("{domain} without Redis"), || {
+            let mut check = command::cargo();
+            check.args(["check", "--package", &domain, "--no-default-features", "--lib"]);
+            command::run(check.current_dir(workspace.root()))
+        });
+    }
+    stages.finish()
+}
+
+fn own_rules(workspace: &Workspace) -> anyhow::Result<()> {
+    let mut findings = layers::check(workspace)?;
+    let mut files = 0_usize;
+    for file in sources::read(workspace.root())? {
+        files += 1;
+        match file.extension() {
+            "rs" => {
+                findings.extend(rust::check(&file));
+                findings.extend(surroundings::check(&file));
+            }
+            "lua" => findings.extend(lua::check(&file)),
+            _ => findings.extend(manifests::check(&file)),
+        }
+    }
+    findings.sort_by(|a, b| (&a.path, a.line).cmp(&(&b.path, b.line)));
+    for finding in &findings {
+        println!("{finding}");
+    }
+    if !findings.is_empty() {
+        bail!("{} finding(s) in {files} files", findings.len());
+    }
+    println!("{files} files, no finding");
+    Ok(())
+}

@@ -1,0 +1,274 @@
+//! The system's package manager, used only when this process may and says so.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, bail};
+
+use crate::command;
+
+/// Whether anything may be installed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Install {
+    /// What is missing may be installed or downloaded.
+    Allowed,
+    /// Only what is there is used.
+    Never,
+}
+
+/// A program and the packages that carry it: the first that can be installed is taken, because distributions that
+/// replaced Redis by Valkey dropped the old name.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    /// What it is, for the messages.
+    pub(crate) what: &'static str,
+    /// Package names on Debian and Ubuntu.
+    pub(crate) apt: &'static [&'static str],
+    /// On Fedora and its relatives.
+    pub(crate) dnf: &'static [&'static str],
+    /// On Alpine.
+    pub(crate) apk: &'static [&'static str],
+    /// On Arch.
+    pub(crate) pacman: &'static [&'static str],
+    /// By Homebrew.
+    pub(crate) brew: &'static [&'static str],
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Manager {
+    Apt,
+    Dnf,
+    Apk,
+    Pacman,
+    Brew,
+}
+
+const MANAGERS: [Manager; 5] = [Manager::Apt, Manager::Dnf, Manager::Apk, Manager::Pacman, Manager::Brew];
+
+/// Installs `wanted` and answers whether that worked; says what it does, or why it does nothing.
+pub(crate) fn install(wanted: &Wanted, install: Install) -> bool {
+    if install == Install::Never {
+        println!("{}: not found; nothing is installed because of --no-install", wanted.what);
+        return false;
+    }
+    let Some(manager) = Manager::present() else {
+        println!("{}: not found, and no package manager that this task knows", wanted.what);
+        return false;
+    };
+    if manager.needs_root() != command::is_root() {
+        println!("{}: not found; {} cannot be used by this user", wanted.what, manager.program());
+        return false;
+    }
+    println!("{}: not found; the tests need it, so it is installed with {}", wanted.what, manager.program());
+    match manager.install(wanted) {
+        Ok(()) => true,
+        Err(error) => {
+            println!("{}: {error:#}", wanted.what);
+            false
+        }
+    }
+}
+
+/// The line that installs `wanted` on this machine.
+pub(crate) fn line_to_type(wanted: &Wanted) -> String {
+    let manager = Manager::present().unwrap_or(Manager::Apt);
+    let package = manager.packages(wanted).first().copied().unwrap_or(wanted.what);
+    let sudo = if manager.needs_root() && !command::is_root() { "sudo " } else { "" };
+    format!("{sudo}{} {} {package}", manager.program(), manager.install_words().join(" "))
+}
+
+// === impl Install ===
+
+impl Install {
+    /// From the flag `--no-install`.
+    pub(crate) const fn from_flag(no_install: bool) -> Self {
+        if no_install { Self::Never } else { Self::Allowed }
+    }
+}
+
+// === impl Manager ===
+
+impl Manager {
+    fn present() -> Option<Self> {
+        MANAGERS.into_iter().find(|manager| command::find(manager.program(), &[]).is_some())
+    }
+
+    const fn program(self) -> &'static str {
+        match self {
+            Self::Apt => "apt-get",
+            Self::Dnf => "dnf",
+            Self::Apk => "apk",
+            Self::Pacman => "pacman",
+            Self::Brew => "brew",
+        }
+    }
+
+    const fn needs_root(self) -> bool {
+        !matches!(self, Self::Brew)
+    }
+
+    const fn install_words(self) -> &'static [&'static str] {
+        match self {
+            Self::Apt => &["install", "-y", "--no-install-recommends"],
+            Self::Dnf => &["install", "-y"],
+            Self::Apk => &["add"],
+            Self::Pacman => &["-S", "--noconfirm", "--needed"],
+            Self::Brew => &["install"],
+        }
+    }
+
+    /// How the list of packages is brought up to date, where installing does not do it.
+    const fn refresh_words(self) -> Option<&'static [&'static str]> {
+        match self {
+            Self::Apt | Self::Apk => Some(&["update"]),
+            Self::Pacman => Some(&["-Sy"]),
+            Self::Dnf | Self::Brew => None,
+        }
+    }
+
+    const fn packages(self, wanted: &Wanted) -> &'static [&'static str] {
+        match self {
+            Self::Apt => wanted.apt,
+            Self::Dnf => wanted.dnf,
+            Self::Apk => wanted.apk,
+            Self::Pacman => wanted.pacman,
+            Self::Brew => wanted.brew,
+        }
+    }
+
+    fn command(self, words: &[&str]) -> Command {
+        let mut command = Command::new(self.program());
+        command.args(words).env("DEBIAN_FRONTEND", "noninteractive");
+        command
+    }
+
+    fn install(self, wanted: &Wanted) -> anyhow::Result<()> {
+        let _quiet = if self == Self::Apt { Some(NoServices::set()?) } else { None };
+        if let Some(words) = self.refresh_words() {
+            // A mirror that does not answer is no reason to stop: the package may be in the list already.
+            if let Err(error) = command::run(&mut self.command(words)) {
+                println!("{}: {error:#}; going on with the list of packages as it is", wanted.what);
+            }
+        }
+        for package in self.packages(wanted) {
+            match command::run(self.command(self.install_words()).arg(package)) {
+                Ok(()) => return Ok(()),
+                Err(error) => println!("{package}: {error:#}"),
+            }
+        }
+        bail!("{} could not install it", self.program())
+    }
+}
+
+/// While it lives, packages of Debian start no service and make no database cluster when they are installed; what
+/// systemd would start at the next boot is disabled at the end.
+struct NoServices {
+    /// The files made here, removed again on drop.
+    made: Vec<PathBuf>,
+}
+
+/// Asked by every Debian package before it starts a service; 101 means "not allowed".
+const POLICY: &str = "/usr/sbin/policy-rc.d";
+/// Read by the packages of PostgreSQL before they make the cluster `main`.
+const CLUSTER: &str = "/etc/postgresql-common/createcluster.d/trackside-test.conf";
+
+// === impl NoServices ===
+
+impl NoServices {
+    fn set() -> anyhow::Result<Self> {
+        let mut set = Self { made: Vec::new() };
+        set.make(
+            Path::new(POLICY),
+            "#!/bin/sh\n# Made by `cargo xtask test` while it installs; safe to delete.\nexit 101\n",
+        )?;
+        set.make(
+            Path::new(CLUSTER),
+            "# Made by `cargo xtask test` while it installs; safe to delete.\ncreate_main_cluster = false\n",
+        )?;
+        Ok(set)
+    }
+
+    /// Writes a file unless the administrator has one there.
+    fn make(&mut self, path: &Path, text: &str) -> anyhow::Result<()> {
+        use std::os::unix::fs::PermissionsExt as _;
+        if path.exists() {
+            return Ok(());
+        }
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        }
+        std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        self.made.push(path.to_owned());
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))?;
+        Ok(())
+    }
+}
+
+impl Drop for NoServices {
+    fn drop(&mut self) {
+        for path in &self.made {
+            if let Err(error) = std::fs::remove_file(path) {
+                println!("cannot remove {}: {error}; please do", path.display());
+            }
+        }
+        for unit in ["redis-server.service", "valkey-server.service", "postgresql.service"] {
+            if Path::new("/run/systemd/system").is_dir()
+                && command::answer("systemctl", &["is-enabled", unit]).is_some()
+                && command::answer("systemctl", &["is-active", unit]).is_none()
+                && let Err(error) = command::run(Command::new("systemctl").args(["disable", unit]))
+            {
+                println!("{error:#}; {unit} starts at the next boot");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WANTED: Wanted = Wanted {
+        what: "a server",
+        apt: &["server-apt"],
+        dnf: &["server-dnf", "server-old"],
+        apk: &["server-apk"],
+        pacman: &["server-pacman"],
+        brew: &["server-brew"],
+    };
+
+    #[test]
+    fn nothing_is_installed_when_it_must_not() {
+        assert!(!install(&WANTED, Install::Never));
+        assert_eq!(Install::from_flag(true), Install::Never);
+    }
+
+    #[test]
+    fn no_package_manager_waits_for_an_answer() {
+        for (manager, expected) in [
+            (Manager::Apt, "apt-get install -y --no-install-recommends"),
+            (Manager::Dnf, "dnf install -y"),
+            (Manager::Apk, "apk add"),
+            (Manager::Pacman, "pacman -S --noconfirm --needed"),
+            (Manager::Brew, "brew install"),
+        ] {
+            assert_eq!(format!("{} {}", manager.program(), manager.install_words().join(" ")), expected);
+            assert!(!manager.packages(&WANTED).is_empty());
+        }
+    }
+
+    #[test]
+    fn a_file_of_the_administrator_is_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let (theirs, ours) = (directory.path().join("theirs"), directory.path().join("folder/ours"));
+        std::fs::write(&theirs, "theirs").unwrap();
+        let mut set = NoServices { made: Vec::new() };
+        set.make(&theirs, "ours").unwrap();
+        set.make(&ours, "ours").unwrap();
+        assert_eq!(set.made, std::slice::from_ref(&ours));
+        assert!(command::is_executable(&ours));
+        for path in std::mem::take(&mut set.made) {
+            std::fs::remove_file(path).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(&theirs).unwrap(), "theirs");
+    }
+}
