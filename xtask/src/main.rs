@@ -34,7 +34,7 @@ enum Task {
     /// Find or install what the tests need, then run every test of the workspace
     Test(test::Options),
     /// Formatting, clippy, rustdoc, crates without Redis, and this repository's own rules
-    Lint,
+    Lint(lint::Options),
     /// Run the criterion benches
     Bench(bench::Options),
     /// Build the API documentation of every crate
@@ -45,7 +45,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = Workspace::load().and_then(|workspace| match arguments.task {
         Task::Test(options) => test::run(&workspace, &options),
-        Task::Lint => lint::run(&workspace),
+        Task::Lint(options) => lint::run(&workspace, &options),
         Task::Bench(options) => bench::run(&workspace, &options),
         Task::Docs(options) => docs::run(&workspace, &options),
     });
