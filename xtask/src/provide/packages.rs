@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Once;
 
 use anyhow::{Context as _, bail};
 
@@ -44,6 +45,9 @@ enum Manager {
 }
 
 const MANAGERS: [Manager; 5] = [Manager::Apt, Manager::Dnf, Manager::Apk, Manager::Pacman, Manager::Brew];
+
+/// The list of packages is brought up to date once.
+static REFRESHED: Once = Once::new();
 
 /// Installs `wanted` and answers whether that worked; says what it does, or why it does nothing.
 pub(crate) fn install(wanted: &Wanted, install: Install) -> bool {
@@ -142,14 +146,18 @@ impl Manager {
         command
     }
 
+    /// A mirror that does not answer is no reason to stop: the package may be in the list already.
+    fn refresh(self) {
+        if let Some(words) = self.refresh_words()
+            && let Err(error) = command::run(&mut self.command(words))
+        {
+            println!("{error:#}; going on with the list of packages as it is");
+        }
+    }
+
     fn install(self, wanted: &Wanted) -> anyhow::Result<()> {
         let _quiet = if self == Self::Apt { Some(NoServices::set()?) } else { None };
-        if let Some(words) = self.refresh_words() {
-            // A mirror that does not answer is no reason to stop: the package may be in the list already.
-            if let Err(error) = command::run(&mut self.command(words)) {
-                println!("{}: {error:#}; going on with the list of packages as it is", wanted.what);
-            }
-        }
+        REFRESHED.call_once(|| self.refresh());
         for package in self.packages(wanted) {
             match command::run(self.command(self.install_words()).arg(package)) {
                 Ok(()) => return Ok(()),
@@ -161,30 +169,29 @@ impl Manager {
 }
 
 /// While it lives, packages of Debian start no service and make no database cluster when they are installed; what
-/// systemd would start at the next boot is disabled at the end.
+/// systemd would start at the next boot because of them is disabled at the end.
 struct NoServices {
     /// The files made here, removed again on drop.
     made: Vec<PathBuf>,
+    /// Services that started at boot already.
+    enabled_before: Vec<&'static str>,
 }
 
 /// Asked by every Debian package before it starts a service; 101 means "not allowed".
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 /// Read by the packages of PostgreSQL before they make the cluster `main`.
 const CLUSTER: &str = "/etc/postgresql-common/createcluster.d/trackside-test.conf";
+/// The services of the packages above.
+const UNITS: [&str; 3] = ["redis-server.service", "valkey-server.service", "postgresql.service"];
 
 // === impl NoServices ===
 
 impl NoServices {
     fn set() -> anyhow::Result<Self> {
-        let mut set = Self { made: Vec::new() };
-        set.make(
-            Path::new(POLICY),
-            "#!/bin/sh\n# Made by `cargo xtask test` while it installs; safe to delete.\nexit 101\n",
-        )?;
-        set.make(
-            Path::new(CLUSTER),
-            "# Made by `cargo xtask test` while it installs; safe to delete.\ncreate_main_cluster = false\n",
-        )?;
+        let mut set = Self { made: Vec::new(), enabled_before: enabled_units().collect() };
+        let mark = "# Made by `cargo xtask test` while it installs; safe to delete.";
+        set.make(Path::new(POLICY), &format!("#!/bin/sh\n{mark}\nexit 101\n"))?;
+        set.make(Path::new(CLUSTER), &format!("{mark}\ncreate_main_cluster = false\n"))?;
         Ok(set)
     }
 
@@ -211,16 +218,18 @@ impl Drop for NoServices {
                 println!("cannot remove {}: {error}; please do", path.display());
             }
         }
-        for unit in ["redis-server.service", "valkey-server.service", "postgresql.service"] {
-            if Path::new("/run/systemd/system").is_dir()
-                && command::answer("systemctl", &["is-enabled", unit]).is_some()
-                && command::answer("systemctl", &["is-active", unit]).is_none()
-                && let Err(error) = command::run(Command::new("systemctl").args(["disable", unit]))
-            {
+        for unit in enabled_units().filter(|unit| !self.enabled_before.contains(unit)) {
+            if let Err(error) = command::run(Command::new("systemctl").args(["disable", unit])) {
                 println!("{error:#}; {unit} starts at the next boot");
             }
         }
     }
+}
+
+/// Those of [`UNITS`] that systemd starts at boot; none where there is no systemd.
+fn enabled_units() -> impl Iterator<Item = &'static str> {
+    let systemd = Path::new("/run/systemd/system").is_dir();
+    UNITS.into_iter().filter(move |unit| systemd && command::answer("systemctl", &["is-enabled", unit]).is_some())
 }
 
 #[cfg(test)]
@@ -261,7 +270,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (theirs, ours) = (directory.path().join("theirs"), directory.path().join("folder/ours"));
         std::fs::write(&theirs, "theirs").unwrap();
-        let mut set = NoServices { made: Vec::new() };
+        let mut set = NoServices { made: Vec::new(), enabled_before: Vec::new() };
         set.make(&theirs, "ours").unwrap();
         set.make(&ours, "ours").unwrap();
         assert_eq!(set.made, std::slice::from_ref(&ours));
