@@ -1,0 +1,215 @@
+//! The store inside the process: nothing to install, and nothing that survives a restart.
+
+mod orders;
+mod queue;
+mod step;
+mod view;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use tokio::sync::Notify;
+use trackside_core::{Clock, QueueName, TaskId, Timestamp};
+
+use self::queue::Queue;
+use crate::{
+    BrakeChange, BrakeScope, Config, DeadCursor, DeadLetter, Error, NewTask, PeekedTask, QueueStats, QueueStore, Step,
+    StepReply, TaskState, TaskStatus, limits::check_batch,
+};
+
+/// Queues in memory, obeying the laws of [`QueueStore`]. Clones share them.
+///
+/// Each queue has a lock of its own, held for one operation and never across an `await`.
+///
+/// ```
+/// use std::sync::Arc;
+/// use trackside_core::{QueueName, SystemClock, TaskId};
+/// use trackside_queue::{Config, MemoryQueueStore, NewTask, QueueStore, TaskState};
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let store = MemoryQueueStore::new(Config::default(), Arc::new(SystemClock::default()));
+/// let queue: QueueName = "exports".parse()?;
+/// let task = NewTask {
+///     id: TaskId::generate(&queue),
+///     kind: "export.pdf".into(),
+///     payload: r#"{"document": 7}"#.into(),
+///     options: Default::default(),
+/// };
+/// assert_eq!(store.enqueue(&queue, &[task]).await?, [TaskState::Queued]);
+/// assert_eq!(store.stats(&queue).await?.ready, [0, 0, 1, 0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct MemoryQueueStore {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    config: Config,
+    clock: Arc<dyn Clock>,
+    queues: Mutex<BTreeMap<QueueName, Arc<Cell>>>,
+}
+
+/// One queue, its lock and its bell.
+#[derive(Debug)]
+struct Cell {
+    state: Mutex<State>,
+    work: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Whether it is listed: a queue may be used without.
+    registered: bool,
+    queue: Queue,
+}
+
+// === impl MemoryQueueStore ===
+
+impl MemoryQueueStore {
+    /// An empty store whose leases, delays and retention follow `clock`.
+    #[must_use]
+    pub fn new(config: Config, clock: Arc<dyn Clock>) -> Self {
+        Self { inner: Arc::new(Inner { config, clock, queues: Mutex::default() }) }
+    }
+
+    fn cell(&self, name: &QueueName) -> Arc<Cell> {
+        let mut queues = self.inner.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        match queues.get(name) {
+            Some(cell) => cell.clone(),
+            None => queues.entry(name.clone()).or_insert_with(|| Arc::new(Cell::new(name.clone()))).clone(),
+        }
+    }
+
+    fn read<T>(&self, queue: &QueueName, ask: impl FnOnce(&Queue, Timestamp) -> T) -> T {
+        self.cell(queue).with(|state| ask(&state.queue, self.inner.clock.now()))
+    }
+
+    /// Changes a queue, then rings for those who wait if there is work or something to wait for.
+    fn change<T>(&self, queue: &QueueName, change: impl FnOnce(&mut Queue, Timestamp, &Config) -> T) -> T {
+        let cell = self.cell(queue);
+        // The clock is read under the lock, so that the times of a queue never run backwards.
+        let (answer, ring) = cell.with(|state| {
+            let answer = change(&mut state.queue, self.inner.clock.now(), &self.inner.config);
+            (answer, state.queue.has_work())
+        });
+        if ring {
+            cell.work.notify_waiters();
+        }
+        answer
+    }
+}
+
+#[async_trait]
+impl QueueStore for MemoryQueueStore {
+    async fn register(&self, queue: &QueueName) -> Result<bool, Error> {
+        Ok(self.cell(queue).with(|state| !std::mem::replace(&mut state.registered, true)))
+    }
+
+    async fn queues(&self) -> Result<Vec<QueueName>, Error> {
+        let queues = self.inner.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(queues
+            .iter()
+            .filter(|(_, cell)| cell.with(|state| state.registered))
+            .map(|(name, _)| name.clone())
+            .collect())
+    }
+
+    async fn enqueue(&self, queue: &QueueName, tasks: &[NewTask]) -> Result<Vec<TaskState>, Error> {
+        check_batch(tasks.len())?;
+        let states = self.change(queue, |queue, now, _| tasks.iter().map(|task| queue.enqueue(task, now)).collect());
+        // A delayed task is no work yet, but it is something that a waiting worker must learn about.
+        self.cell(queue).work.notify_waiters();
+        Ok(states)
+    }
+
+    async fn step(&self, queue: &QueueName, step: Step) -> Result<StepReply, Error> {
+        for given in [step.settle.len(), step.renew.len(), step.credits] {
+            check_batch(given)?;
+        }
+        Ok(self.change(queue, |queue, now, config| queue.step(&step, now, config)))
+    }
+
+    async fn wait_for_work(&self, queue: &QueueName, timeout: Duration) -> Result<(), Error> {
+        let cell = self.cell(queue);
+        // Listens before it looks, so that nothing is missed in between.
+        let mut rung = std::pin::pin!(cell.work.notified());
+        rung.as_mut().enable();
+        if !cell.with(|state| state.queue.has_work()) {
+            // Both outcomes mean the same: look again.
+            let _either = tokio::time::timeout(timeout, rung).await;
+        }
+        Ok(())
+    }
+
+    async fn status(&self, queue: &QueueName, id: TaskId) -> Result<Option<TaskStatus>, Error> {
+        Ok(self.read(queue, |queue, now| queue.status(id, now)))
+    }
+
+    async fn peek(&self, queue: &QueueName, limit: usize) -> Result<Vec<PeekedTask>, Error> {
+        check_batch(limit)?;
+        Ok(self.read(queue, |queue, _| queue.peek(limit)))
+    }
+
+    async fn stats(&self, queue: &QueueName) -> Result<QueueStats, Error> {
+        Ok(self.read(queue, Queue::stats))
+    }
+
+    async fn set_paused(&self, queue: &QueueName, paused: bool) -> Result<(), Error> {
+        self.change(queue, |queue, _, _| queue.paused = paused);
+        Ok(())
+    }
+
+    async fn cancel(&self, queue: &QueueName, id: TaskId, reason: &str) -> Result<Option<TaskState>, Error> {
+        Ok(self.change(queue, |queue, now, config| queue.cancel(id, reason, now, config)))
+    }
+
+    async fn set_brake(&self, queue: &QueueName, change: &BrakeChange) -> Result<(), Error> {
+        self.change(queue, |queue, _, _| queue.set_brake(change));
+        Ok(())
+    }
+
+    async fn unpark(&self, queue: &QueueName, scope: &BrakeScope, limit: usize) -> Result<usize, Error> {
+        check_batch(limit)?;
+        Ok(self.change(queue, |queue, _, _| queue.unpark(scope, limit)))
+    }
+
+    async fn dead_letters(
+        &self,
+        queue: &QueueName,
+        cursor: Option<DeadCursor>,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, Error> {
+        check_batch(limit)?;
+        Ok(self.read(queue, |queue, _| queue.dead_letters(cursor, limit)))
+    }
+
+    async fn requeue_dead(&self, queue: &QueueName, ids: &[TaskId]) -> Result<usize, Error> {
+        check_batch(ids.len())?;
+        Ok(self.change(queue, |queue, _, _| queue.requeue_dead(ids)))
+    }
+
+    async fn purge_dead(&self, queue: &QueueName, ids: &[TaskId]) -> Result<usize, Error> {
+        check_batch(ids.len())?;
+        Ok(self.change(queue, |queue, _, config| queue.purge_dead(ids, config)))
+    }
+}
+
+// === impl Cell ===
+
+impl Cell {
+    fn new(name: QueueName) -> Self {
+        Self { state: Mutex::new(State { registered: false, queue: Queue::new(name) }), work: Notify::new() }
+    }
+
+    fn with<T>(&self, run: impl FnOnce(&mut State) -> T) -> T {
+        run(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

@@ -1,0 +1,217 @@
+//! A worker's round trip in memory: settle, renew, promote, reap, claim.
+
+use std::time::Duration;
+
+use trackside_core::{TaskId, Timestamp};
+
+use super::queue::{Destination, Ending, Grace, Lease, Place, Queue};
+use crate::{
+    ClaimedTask, Config, Fence, MAX_BATCH, Order, Outcome, Renewal, Renewed, Settled, Settlement, Step, StepReply,
+    TaskState, limits,
+    limits::{MAX_PROMOTED, MAX_REAPED},
+};
+
+impl Queue {
+    pub(super) fn step(&mut self, step: &Step, now: Timestamp, config: &Config) -> StepReply {
+        self.forget_expired(now);
+        let mut released = Vec::new();
+        let settled = step.settle.iter().map(|item| self.settle(item, now, config, &mut released)).collect();
+        self.return_to_head(&released);
+        let renewed = step.renew.iter().map(|item| self.renew(item, now)).collect();
+        self.promote(now);
+        self.note_stall(now, config);
+        self.reap(now, config);
+        let claimed = if self.paused { Vec::new() } else { self.claim(step, now) };
+        StepReply {
+            settled,
+            renewed,
+            claimed,
+            next_due: self.next_due(now),
+            more_ready: self.has_ready(),
+            paused: self.paused,
+            now,
+        }
+    }
+
+    fn settle(&mut self, item: &Settlement, now: Timestamp, config: &Config, released: &mut Vec<TaskId>) -> Settled {
+        if let Some(finished) = self.finished.get(&item.id) {
+            return match finished.last_settlement {
+                Some((fence, state)) if fence == item.fence => Settled::Applied(state),
+                _ => Settled::LeaseLost,
+            };
+        }
+        let Some(task) = self.tasks.get_mut(&item.id) else { return Settled::LeaseLost };
+        if let Some((_, state)) = task.last_settlement.filter(|(fence, _)| *fence == item.fence) {
+            return Settled::Applied(state);
+        }
+        let Place::Active(lease) = &task.place else { return Settled::LeaseLost };
+        if lease.fence != item.fence {
+            return Settled::LeaseLost;
+        }
+        task.last_attempt = Some((lease.started_at, lease.worker.clone()));
+        let ending = |state, result, error| Ending { state, result, error, at: now, retention: config.retention };
+        match (&item.outcome, task.cancel.clone()) {
+            (Outcome::Completed { result }, _) => {
+                self.finish(item.id, ending(TaskState::Completed, result.clone(), None));
+                Settled::Applied(TaskState::Completed)
+            }
+            // Only a completion is stronger than an order to cancel.
+            (_, Some(reason)) => {
+                self.finish(item.id, ending(TaskState::Cancelled, None, Some(reason)));
+                Settled::Applied(TaskState::Cancelled)
+            }
+            (Outcome::Cancelled { reason }, None) => {
+                self.finish(item.id, ending(TaskState::Cancelled, None, Some(limits::reason(reason).to_owned())));
+                Settled::Applied(TaskState::Cancelled)
+            }
+            (Outcome::Failed { error, retryable, retry_after }, None) => {
+                task.failed += 1;
+                task.error = Some(limits::reason(error).to_owned());
+                let retry = *retryable && task.failed < task.new.options.max_attempts.get();
+                let state = if retry { TaskState::Failed } else { TaskState::Dead };
+                task.last_settlement = Some((item.fence, state));
+                let policy = || task.new.options.retry.delay(task.failed, rand::random());
+                let due = limits::later(now, retry_after.unwrap_or_else(policy));
+                self.move_to(item.id, if retry { Destination::Delayed(due) } else { Destination::Dead(now) });
+                Settled::Applied(state)
+            }
+            (Outcome::Released, None) => {
+                task.last_settlement = Some((item.fence, TaskState::Queued));
+                self.move_to(item.id, Destination::Head);
+                released.push(item.id);
+                Settled::Applied(TaskState::Queued)
+            }
+        }
+    }
+
+    fn renew(&mut self, item: &Renewal, now: Timestamp) -> Renewed {
+        let Some(task) = self.tasks.get(&item.id) else { return Renewed::LeaseLost };
+        let Place::Active(lease) = &task.place else { return Renewed::LeaseLost };
+        if lease.fence != item.fence {
+            return Renewed::LeaseLost;
+        }
+        let order = if task.cancel.is_some() {
+            Some(Order::Cancel)
+        } else {
+            self.is_braked(task.new.options.user_id.as_ref()).then_some(Order::Pause)
+        };
+        let expires_at = limits::later(now, item.lease);
+        let lease = Lease { expires_at, ..lease.clone() };
+        self.move_to(item.id, Destination::Active(lease));
+        Renewed::Extended { expires_at, order }
+    }
+
+    /// Delayed tasks that are due go to the tail of their level.
+    fn promote(&mut self, now: Timestamp) {
+        let due: Vec<TaskId> =
+            self.delayed.iter().take_while(|(due, _)| *due <= now).take(MAX_PROMOTED).map(|(_, id)| *id).collect();
+        for id in due {
+            self.move_to(id, Destination::Tail);
+        }
+    }
+
+    /// When everybody was away for long, the leases that ended meanwhile are given time to be renewed (Q-L10).
+    fn note_stall(&mut self, now: Timestamp, config: &Config) {
+        let last = self.last_step.replace(now);
+        if let Some(since) = last
+            && now.millis_since(since) > limits::millis(config.stall_threshold)
+        {
+            let until = limits::later(now, config.stall_grace);
+            self.grace = Some(Grace { since, until });
+        }
+    }
+
+    /// When a lease that ends at `expires_at` counts as a crash.
+    fn reap_time(&self, expires_at: Timestamp) -> Timestamp {
+        match self.grace {
+            Some(grace) if expires_at > grace.since => expires_at.max(grace.until),
+            _ => expires_at,
+        }
+    }
+
+    /// Tasks whose lease ended go back to the head of their level, or to the dead letters (Q-L9).
+    fn reap(&mut self, now: Timestamp, config: &Config) {
+        let ended: Vec<TaskId> = self
+            .leases
+            .iter()
+            .take_while(|(expires_at, _)| self.reap_time(*expires_at) <= now)
+            .take(MAX_REAPED)
+            .map(|(_, id)| *id)
+            .collect();
+        let mut returned = Vec::new();
+        for id in ended {
+            let Some(task) = self.tasks.get_mut(&id) else { continue };
+            if let Place::Active(lease) = &task.place {
+                task.last_attempt = Some((lease.started_at, lease.worker.clone()));
+            }
+            if let Some(reason) = task.cancel.clone() {
+                let (state, retention) = (TaskState::Cancelled, config.retention);
+                self.finish(id, Ending { state, result: None, error: Some(reason), at: now, retention });
+                continue;
+            }
+            task.crashes += 1;
+            if task.crashes >= config.max_crashes.get() {
+                task.error = Some(limits::crash_loop(task.crashes));
+                self.move_to(id, Destination::Dead(now));
+            } else {
+                returned.push(id);
+            }
+        }
+        self.return_to_head(&returned);
+    }
+
+    /// Hands out tasks in order; those of braked users are parked instead (Q-L5, Q-L11).
+    fn claim(&mut self, step: &Step, now: Timestamp) -> Vec<ClaimedTask> {
+        let mut claimed = Vec::new();
+        for _ in 0..MAX_BATCH {
+            let next = self.ready.iter().find_map(|lane| lane.first_key_value());
+            let Some((_, id)) = next.filter(|_| claimed.len() < step.credits) else { break };
+            claimed.extend(self.claim_one(*id, step, now));
+        }
+        claimed
+    }
+
+    fn claim_one(&mut self, id: TaskId, step: &Step, now: Timestamp) -> Option<ClaimedTask> {
+        let user = self.tasks.get(&id)?.new.options.user_id.clone();
+        if self.is_braked(user.as_ref()) {
+            self.move_to(id, Destination::Parked);
+            return None;
+        }
+        self.last_fence += 1;
+        let fence = Fence(self.last_fence);
+        let task = self.tasks.get(&id)?;
+        let options = &task.new.options;
+        let lease = options.lease.unwrap_or(step.lease);
+        let expires_at = limits::later(now, lease);
+        let claimed = ClaimedTask {
+            id,
+            queue: self.name.clone(),
+            kind: task.new.kind.clone(),
+            payload: task.new.payload.clone(),
+            priority: options.priority,
+            attempt: task.failed + 1,
+            max_attempts: options.max_attempts,
+            crashes: task.crashes,
+            fence,
+            lease_expires_at: expires_at,
+            lease,
+            enqueued_at: task.enqueued_at,
+            timeout: options.timeout,
+            user_id: options.user_id.clone(),
+            project_id: options.project_id.clone(),
+            tenant_id: options.tenant_id.clone(),
+            correlation_id: limits::correlation(id, options.correlation_id.as_ref()),
+            traceparent: options.traceparent.clone(),
+        };
+        let lease = Lease { fence, worker: step.worker.clone(), started_at: now, expires_at };
+        self.move_to(id, Destination::Active(lease));
+        Some(claimed)
+    }
+
+    fn next_due(&self, now: Timestamp) -> Option<Duration> {
+        let delayed = self.delayed.first().map(|(due, _)| *due);
+        let lease = self.leases.first().map(|(expires_at, _)| self.reap_time(*expires_at));
+        let next = delayed.into_iter().chain(lease).min()?;
+        Some(Duration::from_millis(next.millis_since(now)))
+    }
+}

@@ -1,0 +1,112 @@
+//! What can be asked of a queue in memory without changing it.
+
+use trackside_core::{TaskId, Timestamp};
+
+use super::queue::{Place, Queue, Task};
+use crate::{DeadCursor, DeadLetter, PeekedTask, QueueStats, TaskState, TaskStatus, limits};
+
+impl Queue {
+    /// Where a task is; `None` when it is unknown or its retention is over.
+    pub(super) fn state(&self, id: TaskId, now: Timestamp) -> Option<TaskState> {
+        match self.tasks.get(&id) {
+            Some(task) => Some(task.state()),
+            None => self.finished.get(&id).filter(|it| it.expires_at > now).map(|it| it.status.state),
+        }
+    }
+
+    pub(super) fn status(&self, id: TaskId, now: Timestamp) -> Option<TaskStatus> {
+        match self.tasks.get(&id) {
+            Some(task) => Some(self.unfinished_status(task)),
+            None => self.finished.get(&id).filter(|it| it.expires_at > now).map(|it| it.status.clone()),
+        }
+    }
+
+    pub(super) fn peek(&self, limit: usize) -> Vec<PeekedTask> {
+        let ready = self.ready.iter().flat_map(|lane| lane.values()).filter_map(|id| self.tasks.get(id));
+        ready
+            .take(limit)
+            .map(|task| PeekedTask {
+                id: Some(task.new.id),
+                kind: Some(task.new.kind.clone()),
+                priority: task.new.options.priority,
+                enqueued_at: Some(task.enqueued_at),
+                payload: task.new.payload.clone(),
+            })
+            .collect()
+    }
+
+    pub(super) fn stats(&self, now: Timestamp) -> QueueStats {
+        let count = |len: usize| u64::try_from(len).unwrap_or(u64::MAX);
+        let heads = self.ready.iter().filter_map(|lane| lane.first_key_value());
+        let oldest = heads.filter_map(|(_, id)| self.tasks.get(id)).map(|task| task.enqueued_at).min();
+        QueueStats {
+            ready: std::array::from_fn(|level| count(self.ready[level].len())),
+            active: count(self.leases.len()),
+            delayed: count(self.delayed.len()),
+            parked: self.parked.values().map(|ids| count(ids.len())).sum(),
+            dead: count(self.dead.len()),
+            oldest_age: oldest.map(|at| std::time::Duration::from_millis(now.millis_since(at))),
+            paused: self.paused,
+            created: self.counters.created,
+            completed: self.counters.completed,
+            cancelled: self.counters.cancelled,
+            purged: self.counters.purged,
+        }
+    }
+
+    /// Newest first, and by descending id among those that died in one millisecond.
+    pub(super) fn dead_letters(&self, cursor: Option<DeadCursor>, limit: usize) -> Vec<DeadLetter> {
+        let older = |at: &(Timestamp, TaskId)| cursor.is_none_or(|cursor| *at < (cursor.died_at, cursor.id));
+        let page = self.dead.iter().rev().filter(|at| older(at)).take(limit);
+        page.filter_map(|(_, id)| self.tasks.get(id))
+            .map(|task| DeadLetter {
+                status: self.unfinished_status(task),
+                payload: task.new.payload.clone(),
+                crashes: task.crashes,
+            })
+            .collect()
+    }
+
+    fn unfinished_status(&self, task: &Task) -> TaskStatus {
+        let options = &task.new.options;
+        let last = task.last_attempt.clone();
+        let (attempts, started_at, worker_id) = match &task.place {
+            Place::Active(lease) => (task.failed + 1, Some(lease.started_at), Some(lease.worker.to_string())),
+            _ => (task.failed, last.as_ref().map(|(at, _)| *at), last.map(|(_, worker)| worker.to_string())),
+        };
+        TaskStatus {
+            id: task.new.id,
+            queue: self.name.clone(),
+            kind: task.new.kind.clone(),
+            priority: options.priority,
+            state: task.state(),
+            attempts,
+            max_attempts: options.max_attempts,
+            enqueued_at: task.enqueued_at,
+            due_at: if let Place::Delayed { due } = task.place { Some(due) } else { None },
+            started_at,
+            finished_at: if let Place::Dead { died_at } = task.place { Some(died_at) } else { None },
+            worker_id,
+            result: None,
+            error: task.error.clone(),
+            user_id: options.user_id.clone(),
+            project_id: options.project_id.clone(),
+            tenant_id: options.tenant_id.clone(),
+            correlation_id: limits::correlation(task.new.id, options.correlation_id.as_ref()),
+        }
+    }
+}
+
+impl Task {
+    /// The state that its place means.
+    pub(super) const fn state(&self) -> TaskState {
+        match self.place {
+            Place::Ready { .. } => TaskState::Queued,
+            Place::Delayed { .. } if self.failed > 0 => TaskState::Failed,
+            Place::Delayed { .. } => TaskState::Delayed,
+            Place::Parked => TaskState::Parked,
+            Place::Active(_) => TaskState::Active,
+            Place::Dead { .. } => TaskState::Dead,
+        }
+    }
+}
