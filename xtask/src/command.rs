@@ -15,11 +15,10 @@ pub(crate) fn cargo() -> Command {
 /// Prints `command`, runs it with this process' output, and fails when it fails.
 pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
     println!("+ {}", line(command));
-    let program = command.get_program().to_owned();
-    let status =
-        command.stdin(Stdio::null()).status().with_context(|| format!("cannot start {}", program.display()))?;
+    let program = program(command);
+    let status = command.stdin(Stdio::null()).status().with_context(|| format!("cannot start {program}"))?;
     if !status.success() {
-        bail!("{} failed: {status}", program.display());
+        bail!("{program} failed: {status}");
     }
     Ok(())
 }
@@ -50,10 +49,14 @@ pub(crate) fn is_executable(path: &Path) -> bool {
     path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }
 
+/// The name of a command's program, without its directory.
+fn program(command: &Command) -> String {
+    let path = Path::new(command.get_program());
+    path.file_name().unwrap_or_else(|| command.get_program()).to_string_lossy().into_owned()
+}
+
 /// The command as someone would type it.
 fn line(command: &Command) -> String {
-    let program = Path::new(command.get_program());
-    let shown = program.file_name().unwrap_or_else(|| command.get_program()).to_string_lossy().into_owned();
     let words = command.get_args().map(|argument| {
         let word = argument.to_string_lossy();
         if word.is_empty() || word.contains([' ', '*', '(', '|', '&']) {
@@ -62,7 +65,7 @@ fn line(command: &Command) -> String {
             word.into_owned()
         }
     });
-    std::iter::once(shown).chain(words).collect::<Vec<_>>().join(" ")
+    std::iter::once(program(command)).chain(words).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

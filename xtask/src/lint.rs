@@ -3,6 +3,7 @@
 //! Each own rule is a module with one function from a file or from the crates to findings. A finding names the file,
 //! the line, the rule and what to do.
 
+mod documents;
 mod finding;
 mod layers;
 mod lua;
@@ -65,6 +66,7 @@ fn own_rules(workspace: &Workspace) -> anyhow::Result<()> {
                 findings.extend(surroundings::check(&file));
             }
             "lua" => findings.extend(lua::check(&file)),
+            "md" => findings.extend(documents::check(workspace.root(), &file)),
             _ => findings.extend(manifests::check(&file)),
         }
     }

@@ -1,4 +1,4 @@
-//! The files that the rules read: Rust, Lua and cargo manifests, wherever they are in the repository.
+//! The files that the rules read: Rust, Lua, Markdown and cargo manifests, wherever they are in the repository.
 
 use std::path::{Path, PathBuf};
 
@@ -35,7 +35,7 @@ pub(crate) fn read(root: &Path) -> anyhow::Result<Vec<SourceFile>> {
 }
 
 fn is_source(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "rs" || extension == "lua")
+    path.extension().is_some_and(|extension| extension == "rs" || extension == "lua" || extension == "md")
         || path.file_name().is_some_and(|name| name == "Cargo.toml")
 }
 
@@ -69,7 +69,7 @@ mod tests {
             let folder = root.path().join(folder);
             std::fs::create_dir_all(&folder).unwrap();
             std::fs::write(folder.join("file.rs"), "").unwrap();
-            std::fs::write(folder.join("notes.md"), "").unwrap();
+            std::fs::write(folder.join("notes.txt"), "").unwrap();
             if tag {
                 std::fs::write(folder.join("CACHEDIR.TAG"), "").unwrap();
             }
