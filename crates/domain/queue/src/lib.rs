@@ -4,13 +4,22 @@
 mod config;
 mod error;
 mod limits;
+mod manager;
 mod memory;
+pub mod metrics;
+mod processor;
 mod store;
 mod task;
 
 pub use config::Config;
 pub use error::Error;
+pub use manager::{CancelOutcome, Extension, LeaseRequest, MIN_LEASE, QueueManager, RegistrationHook};
 pub use memory::MemoryQueueStore;
+pub use processor::{
+    Handlers, ProcessorConfig, ProcessorHandle, ProcessorState, ProcessorStatus, ProgressReport, ProgressSink,
+    RunningTask, StartGate, StopReason, TaskContext, TaskEvent, TaskFailure, TaskHandler, TaskObserver, TaskProcessor,
+    handler_fn,
+};
 pub use store::{
     BrakeChange, BrakeScope, DeadCursor, DeadLetter, MAX_BATCH, Order, Outcome, PeekedTask, QueueStats, QueueStore,
     Renewal, Renewed, Settled, Settlement, Step, StepReply,

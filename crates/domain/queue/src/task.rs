@@ -295,6 +295,34 @@ impl Default for TaskOptions {
     }
 }
 
+// === impl NewTask ===
+
+impl NewTask {
+    /// A new task for `queue` with default options; `payload` is JSON text.
+    ///
+    /// ```
+    /// use trackside_core::QueueName;
+    /// use trackside_queue::{NewTask, Priority, TaskOptions};
+    /// let queue: QueueName = "exports".parse()?;
+    /// let task = NewTask::new(&queue, "report.render", r#"{"month": "2026-10"}"#)
+    ///     .with(TaskOptions { priority: Priority::High, ..TaskOptions::default() });
+    /// assert!(task.id.may_belong_to(&queue));
+    /// # Ok::<(), trackside_core::InvalidName>(())
+    /// ```
+    #[must_use]
+    pub fn new(queue: &QueueName, kind: impl Into<String>, payload: impl Into<Bytes>) -> Self {
+        let (kind, payload) = (kind.into(), payload.into());
+        Self { id: TaskId::generate(queue), kind, payload, options: TaskOptions::default() }
+    }
+
+    /// The same task with these options.
+    #[must_use]
+    pub fn with(mut self, options: TaskOptions) -> Self {
+        self.options = options;
+        self
+    }
+}
+
 // === impl TaskState ===
 
 impl TaskState {

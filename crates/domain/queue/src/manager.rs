@@ -1,0 +1,210 @@
+//! What producers, the HTTP API and operators hold: checks, policy and routing over a [`QueueStore`].
+
+mod lease;
+mod operate;
+mod registry;
+mod validate;
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
+
+use tokio_util::task::TaskTracker;
+use trackside_core::{QueueName, TaskId, WorkerId};
+
+use self::registry::Registry;
+pub use self::{
+    lease::{Extension, LeaseRequest, MIN_LEASE},
+    registry::RegistrationHook,
+};
+use crate::{
+    Config, Error, MAX_BATCH, NewTask, PeekedTask, QueueStats, QueueStore, TaskState, TaskStatus, metrics,
+    processor::Shared,
+};
+
+/// The queues of a program. Cheap to clone; all clones are one.
+///
+/// ```
+/// use std::sync::Arc;
+/// use trackside_core::{QueueName, SystemClock};
+/// use trackside_queue::{Config, MemoryQueueStore, NewTask, QueueManager, TaskState};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), trackside_queue::Error> {
+/// let store = MemoryQueueStore::new(Config::default(), Arc::new(SystemClock::default()));
+/// let queues = QueueManager::new(Arc::new(store), Config::default());
+/// let exports: QueueName = "exports".parse()?;
+///
+/// let task = NewTask::new(&exports, "report.render", r#"{"month": "2026-10"}"#);
+/// let id = task.id;
+/// assert_eq!(queues.enqueue(&exports, task).await?, TaskState::Queued);
+/// assert_eq!(queues.status(id).await?.map(|status| status.state), Some(TaskState::Queued));
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct QueueManager {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Arc<dyn QueueStore>,
+    config: Config,
+    registry: Registry,
+    /// Who settles and extends on behalf of remote workers; the fence is their proof, not this.
+    worker: WorkerId,
+    /// Claims for remote workers, which must be given back when the caller has gone.
+    claims: TaskTracker,
+    /// Processors of this process, so that a cancellation or the brake reaches their tasks without a round trip.
+    processors: Mutex<Vec<Weak<Shared>>>,
+}
+
+/// What a cancellation did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CancelOutcome {
+    /// The task will never run.
+    Cancelled,
+    /// The task is running; its worker is told, at the latest when it renews its lease.
+    Ordered,
+    /// The task had ended before, or is a dead letter; nothing changed.
+    AlreadyFinished(TaskState),
+}
+
+// === impl QueueManager ===
+
+impl QueueManager {
+    /// The queues of `store`, with the settings that the store was made with.
+    #[must_use]
+    pub fn new(store: Arc<dyn QueueStore>, config: Config) -> Self {
+        let inner = Inner {
+            store,
+            config,
+            registry: Registry::default(),
+            worker: WorkerId::generate("manager"),
+            claims: TaskTracker::new(),
+            processors: Mutex::default(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
+    /// Adds a task and answers where it is: queued, delayed, or, when its id is known already, wherever it has got to.
+    ///
+    /// # Errors
+    /// [`Error::InvalidTask`] when a field is wrong; the store's errors. After a timeout the task may or may not have
+    /// been added: repeating the call with the same id adds it once (Q-L1).
+    pub async fn enqueue(&self, queue: &QueueName, task: NewTask) -> Result<TaskState, Error> {
+        let states = self.enqueue_many(queue, vec![task]).await?;
+        // One task in, one state out; a store that breaks its contract must not stop the program.
+        Ok(states.first().copied().unwrap_or(TaskState::Queued))
+    }
+
+    /// Adds any number of tasks, [`MAX_BATCH`] in a round trip. The answer has the state of each, in the same order.
+    ///
+    /// Nothing is added when any task is invalid.
+    ///
+    /// # Errors
+    /// As [`enqueue`](Self::enqueue). A failure may leave a first part added; repeating the call adds the rest.
+    pub async fn enqueue_many(&self, queue: &QueueName, tasks: Vec<NewTask>) -> Result<Vec<TaskState>, Error> {
+        for task in &tasks {
+            validate::task(queue, task, &self.inner.config)?;
+        }
+        self.meet(queue).await?;
+        let mut states = Vec::with_capacity(tasks.len());
+        for chunk in tasks.chunks(MAX_BATCH) {
+            states.extend(self.inner.store.enqueue(queue, chunk).await?);
+            metrics::enqueued(queue, chunk);
+        }
+        Ok(states)
+    }
+
+    /// The status of a task, wherever it is. `None` when it never existed or its retention is over.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn status(&self, id: TaskId) -> Result<Option<TaskStatus>, Error> {
+        // The queues met so far answer nearly always; the store is asked for others only when they do not.
+        let met = self.inner.registry.met_for(id);
+        for queue in &met {
+            if let Some(status) = self.inner.store.status(queue, id).await? {
+                return Ok(Some(status));
+            }
+        }
+        for queue in self.queues().await? {
+            if id.may_belong_to(&queue) && !met.contains(&queue) {
+                self.meet(&queue).await?;
+                if let Some(status) = self.inner.store.status(&queue, id).await? {
+                    return Ok(Some(status));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Calls a task off. One that runs in this process is told at once, one that runs elsewhere when it renews its
+    /// lease.
+    ///
+    /// # Errors
+    /// [`Error::UnknownTask`]; the store's errors. May be repeated.
+    pub async fn cancel(&self, id: TaskId, reason: &str) -> Result<CancelOutcome, Error> {
+        let status = self.status(id).await?.ok_or(Error::UnknownTask(id))?;
+        let state = self.inner.store.cancel(&status.queue, id, reason).await?.ok_or(Error::UnknownTask(id))?;
+        if state == TaskState::Active {
+            for processor in self.processors() {
+                processor.cancel(id);
+            }
+            return Ok(CancelOutcome::Ordered);
+        }
+        Ok(if state.is_finished() { CancelOutcome::AlreadyFinished(state) } else { CancelOutcome::Cancelled })
+    }
+
+    /// The next `limit` ready tasks (at most [`MAX_BATCH`]), without taking them.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn peek(&self, queue: &QueueName, limit: usize) -> Result<Vec<PeekedTask>, Error> {
+        self.inner.store.peek(queue, limit.min(MAX_BATCH)).await
+    }
+
+    /// Counts and ages of a queue; all zero for one that does not exist.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn stats(&self, queue: &QueueName) -> Result<QueueStats, Error> {
+        self.inner.store.stats(queue).await
+    }
+
+    /// The names of all queues of the store, sorted.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn queues(&self) -> Result<Vec<QueueName>, Error> {
+        self.inner.store.queues().await
+    }
+
+    pub(crate) fn store(&self) -> &Arc<dyn QueueStore> {
+        &self.inner.store
+    }
+
+    /// Makes a processor of this process known, for as long as it lives.
+    pub(crate) fn attach(&self, processor: &Arc<Shared>) {
+        let mut processors = self.inner.processors.lock().unwrap_or_else(PoisonError::into_inner);
+        processors.retain(|known| known.strong_count() > 0);
+        processors.push(Arc::downgrade(processor));
+    }
+
+    fn processors(&self) -> Vec<Arc<Shared>> {
+        let processors = self.inner.processors.lock().unwrap_or_else(PoisonError::into_inner);
+        processors.iter().filter_map(Weak::upgrade).collect()
+    }
+}
+
+impl fmt::Debug for QueueManager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QueueManager").field("store", &self.inner.store).field("config", &self.inner.config).finish()
+    }
+}

@@ -1,0 +1,212 @@
+//! Leases for workers outside this process: claim with a long poll, then settle or extend by id and fence.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::{sync::oneshot, time::Instant};
+use trackside_core::{QueueName, TaskId, Timestamp, WorkerId};
+
+use super::{QueueManager, validate};
+use crate::{
+    ClaimedTask, Error, Fence, MAX_BATCH, Order, Outcome, Renewal, Renewed, Settled, Settlement, Step, StepReply,
+    TaskState, metrics,
+};
+
+/// The shortest lease a remote worker may ask for; a shorter one is lengthened to it.
+pub const MIN_LEASE: Duration = Duration::from_millis(100);
+/// The longest lease a remote worker may ask for; a longer one is shortened to it.
+const MAX_LEASE: Duration = Duration::from_secs(24 * 60 * 60);
+/// The pause after a wake-up that brought nothing, so that wake-ups without work cannot keep a core busy.
+const EMPTY_PAUSE: Duration = Duration::from_millis(10);
+
+/// What a remote worker asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseRequest {
+    /// Who asks.
+    pub worker_id: WorkerId,
+    /// How many tasks it can take; kept within 1 and [`MAX_BATCH`].
+    pub max_tasks: usize,
+    /// How long the leases last, for tasks that do not ask for one of their own; the configured one by default.
+    pub lease: Option<Duration>,
+    /// How long to wait for a first task; zero answers at once.
+    pub wait: Duration,
+}
+
+/// A lease that was extended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extension {
+    /// When it ends now, by the store's clock.
+    pub lease_expires_at: Timestamp,
+    /// What the worker must do.
+    pub orders: Vec<Order>,
+}
+
+// === impl QueueManager ===
+
+impl QueueManager {
+    /// Leases up to `max_tasks` tasks, waiting up to `wait` for the first one.
+    ///
+    /// Cancel-safe: tasks claimed for a caller that has gone are given back, and the attempt is not counted.
+    ///
+    /// # Errors
+    /// The store's. After a timeout tasks may have been leased to nobody; they return when their leases end.
+    pub async fn lease(&self, queue: &QueueName, request: LeaseRequest) -> Result<Vec<ClaimedTask>, Error> {
+        self.meet(queue).await?;
+        let deadline = Instant::now() + request.wait;
+        loop {
+            let reply = self.claim(queue, &request).await?;
+            let remaining = deadline.saturating_duration_since(Instant::now());
+            if !reply.claimed.is_empty() || remaining.is_zero() {
+                metrics::claimed(queue, &reply.claimed, reply.now);
+                return Ok(reply.claimed);
+            }
+            let until_due = reply.next_due.unwrap_or(Duration::MAX).max(EMPTY_PAUSE);
+            let patience = remaining.min(self.inner.config.idle_wait).min(until_due);
+            let asked = Instant::now();
+            self.inner.store.wait_for_work(queue, patience).await?;
+            if asked.elapsed() < EMPTY_PAUSE {
+                tokio::time::sleep_until((asked + EMPTY_PAUSE).min(deadline)).await;
+            }
+        }
+    }
+
+    /// Completes a task with the JSON text of its result. Answers the state it is in then; repeating an
+    /// acknowledgement that was applied answers as the first time (Q-L4).
+    ///
+    /// # Errors
+    /// [`Error::LeaseLost`] when another claim replaced this one; [`Error::UnknownTask`]; [`Error::InvalidTask`] when
+    /// the result is not JSON or too long; the store's errors.
+    pub async fn ack(&self, id: TaskId, fence: Fence, result: Option<Bytes>) -> Result<TaskState, Error> {
+        if let Some(result) = &result {
+            validate::payload(result, &self.inner.config)?;
+        }
+        self.settle(id, fence, Outcome::Completed { result }).await
+    }
+
+    /// Reports a failed attempt. Answers [`TaskState::Failed`] when it will be tried again, [`TaskState::Dead`] when
+    /// not.
+    ///
+    /// # Errors
+    /// As [`ack`](Self::ack).
+    pub async fn fail(&self, id: TaskId, fence: Fence, error: String, retryable: bool) -> Result<TaskState, Error> {
+        self.settle(id, fence, Outcome::Failed { error, retryable, retry_after: None }).await
+    }
+
+    /// Settles a task in any way: also giving it back, or obeying an order to cancel.
+    ///
+    /// # Errors
+    /// As [`ack`](Self::ack).
+    pub async fn settle(&self, id: TaskId, fence: Fence, outcome: Outcome) -> Result<TaskState, Error> {
+        let step = Step { settle: vec![Settlement { id, fence, outcome }], ..self.quiet_step() };
+        self.at_home(id, step, |reply| match reply.settled.first() {
+            Some(Settled::Applied(state)) => Some(*state),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Extends a lease to `lease` from now (the configured length by default) and brings the orders for the worker.
+    ///
+    /// # Errors
+    /// As [`ack`](Self::ack).
+    pub async fn extend(&self, id: TaskId, fence: Fence, lease: Option<Duration>) -> Result<Extension, Error> {
+        let renewal = Renewal { id, fence, lease: self.lease_of(lease) };
+        let step = Step { renew: vec![renewal], ..self.quiet_step() };
+        self.at_home(id, step, |reply| match reply.renewed.first() {
+            Some(Renewed::Extended { expires_at, order }) => {
+                Some(Extension { lease_expires_at: *expires_at, orders: order.iter().copied().collect() })
+            }
+            _ => None,
+        })
+        .await
+    }
+
+    /// Waits for claims that are being given back because their callers went away. Call it at shutdown, when no new
+    /// requests arrive.
+    pub async fn close(&self) {
+        self.inner.claims.close();
+        self.inner.claims.wait().await;
+    }
+
+    /// Claims in a tracked task, so that a caller that stops waiting cannot leave tasks leased to nobody.
+    async fn claim(&self, queue: &QueueName, request: &LeaseRequest) -> Result<StepReply, Error> {
+        let step = Step {
+            worker: request.worker_id.clone(),
+            settle: Vec::new(),
+            renew: Vec::new(),
+            credits: request.max_tasks.clamp(1, MAX_BATCH),
+            lease: self.lease_of(request.lease),
+        };
+        let (caller, answer) = oneshot::channel();
+        let (manager, queue) = (self.clone(), queue.clone());
+        self.inner.claims.spawn(async move {
+            let worker = step.worker.clone();
+            let reply = manager.inner.store.step(&queue, step).await;
+            if let Err(Ok(unheard)) = caller.send(reply) {
+                manager.give_back(&queue, worker, unheard.claimed).await;
+            }
+        });
+        answer.await.unwrap_or_else(|_| Ok(nothing_claimed()))
+    }
+
+    async fn give_back(&self, queue: &QueueName, worker: WorkerId, claimed: Vec<ClaimedTask>) {
+        if claimed.is_empty() {
+            return;
+        }
+        let count = claimed.len();
+        let release = |task: &ClaimedTask| Settlement { id: task.id, fence: task.fence, outcome: Outcome::Released };
+        let step = Step { worker, settle: claimed.iter().map(release).collect(), ..self.quiet_step() };
+        match self.inner.store.step(queue, step).await {
+            Ok(_) => tracing::debug!(queue.name = %queue, task.count = count, "gave back tasks of a caller that left"),
+            Err(error) => tracing::warn!(
+                queue.name = %queue, task.count = count, error = &error as &dyn std::error::Error,
+                "could not give back tasks of a caller that left; they return when their leases end"
+            ),
+        }
+    }
+
+    /// Sends a step to the queue that holds the task: those met before that may be it, then the one that is.
+    ///
+    /// A queue that does not hold the task refuses the fence, so that asking a wrong one changes nothing (Q-L4).
+    async fn at_home<T>(&self, id: TaskId, step: Step, accepted: fn(&StepReply) -> Option<T>) -> Result<T, Error> {
+        let met = self.inner.registry.met_for(id);
+        for queue in &met {
+            if let Some(answer) = accepted(&self.inner.store.step(queue, step.clone()).await?) {
+                return Ok(answer);
+            }
+        }
+        let home = self.status(id).await?.ok_or(Error::UnknownTask(id))?.queue;
+        if met.contains(&home) {
+            return Err(Error::LeaseLost(id));
+        }
+        accepted(&self.inner.store.step(&home, step).await?).ok_or(Error::LeaseLost(id))
+    }
+
+    fn lease_of(&self, asked: Option<Duration>) -> Duration {
+        asked.map_or(self.inner.config.lease, |lease| lease.clamp(MIN_LEASE, MAX_LEASE))
+    }
+
+    /// A step that claims nothing, for callers that have no worker identity of their own.
+    fn quiet_step(&self) -> Step {
+        Step {
+            worker: self.inner.worker.clone(),
+            settle: Vec::new(),
+            renew: Vec::new(),
+            credits: 0,
+            lease: self.inner.config.lease,
+        }
+    }
+}
+
+/// The answer when the claiming task ended without one, which happens only while the runtime shuts down.
+fn nothing_claimed() -> StepReply {
+    StepReply {
+        settled: Vec::new(),
+        renewed: Vec::new(),
+        claimed: Vec::new(),
+        next_due: None,
+        more_ready: false,
+        paused: false,
+        now: Timestamp::now(),
+    }
+}

@@ -1,0 +1,116 @@
+//! What operators do: pausing queues, dead letters, and the brake.
+
+use trackside_core::{QueueName, TaskId};
+
+use super::QueueManager;
+use crate::{BrakeChange, BrakeScope, DeadCursor, DeadLetter, Error, MAX_BATCH};
+
+// === impl QueueManager ===
+
+impl QueueManager {
+    /// Stops handing out tasks of a queue. What runs goes on, and tasks are still accepted (Q-L13).
+    ///
+    /// # Errors
+    /// The store's. May be repeated.
+    pub async fn pause(&self, queue: &QueueName) -> Result<(), Error> {
+        self.inner.store.set_paused(queue, true).await
+    }
+
+    /// Hands out tasks of a queue again.
+    ///
+    /// # Errors
+    /// The store's. May be repeated.
+    pub async fn resume(&self, queue: &QueueName) -> Result<(), Error> {
+        self.inner.store.set_paused(queue, false).await
+    }
+
+    /// A page of dead letters, newest first: up to `limit` (at most [`MAX_BATCH`]) that are older than `cursor`.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn dead_letters(
+        &self,
+        queue: &QueueName,
+        cursor: Option<DeadCursor>,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, Error> {
+        self.inner.store.dead_letters(queue, cursor, limit.min(MAX_BATCH)).await
+    }
+
+    /// Returns dead letters to the tail of their levels with their attempts and crashes forgotten; answers how many.
+    ///
+    /// # Errors
+    /// The store's. May be repeated: what was returned before is not counted again.
+    pub async fn requeue_dead(&self, queue: &QueueName, ids: &[TaskId]) -> Result<usize, Error> {
+        let mut requeued = 0;
+        for chunk in ids.chunks(MAX_BATCH) {
+            requeued += self.inner.store.requeue_dead(queue, chunk).await?;
+        }
+        Ok(requeued)
+    }
+
+    /// Removes dead letters for good; answers how many.
+    ///
+    /// # Errors
+    /// The store's. May be repeated: what was removed before is not counted again.
+    pub async fn purge_dead(&self, queue: &QueueName, ids: &[TaskId]) -> Result<usize, Error> {
+        let mut purged = 0;
+        for chunk in ids.chunks(MAX_BATCH) {
+            purged += self.inner.store.purge_dead(queue, chunk).await?;
+        }
+        Ok(purged)
+    }
+
+    /// Brings a change of the brake into every queue and stops what runs in this process.
+    ///
+    /// Every queue is tried even when one fails. May be repeated: revisions make it idempotent (Q-L11).
+    ///
+    /// # Errors
+    /// The first of the store's errors.
+    pub async fn apply_brake(&self, change: &BrakeChange) -> Result<(), Error> {
+        if change.engaged {
+            // First, so that it happens with the store away too.
+            self.stop_braked(&change.scope);
+        }
+        let mut failure = None;
+        for queue in self.queues().await? {
+            if let Err(error) = self.set_brake(&queue, change).await {
+                failure.get_or_insert(error);
+            }
+        }
+        if change.engaged {
+            // Again, for a task whose claim was on its way while the queues learned of the brake.
+            self.stop_braked(&change.scope);
+        }
+        failure.map_or(Ok(()), Err)
+    }
+
+    /// Brings a change of the brake into one queue, and on a release returns its parked tasks.
+    ///
+    /// # Errors
+    /// The store's. May be repeated.
+    pub async fn set_brake(&self, queue: &QueueName, change: &BrakeChange) -> Result<(), Error> {
+        self.inner.store.set_brake(queue, change).await?;
+        if !change.engaged {
+            while self.inner.store.unpark(queue, &change.scope, MAX_BATCH).await? == MAX_BATCH {}
+        }
+        Ok(())
+    }
+
+    /// Tells every task of this process that the scope holds to stop; answers how many were told.
+    pub fn stop_braked(&self, scope: &BrakeScope) -> usize {
+        self.processors().iter().map(|processor| processor.stop_braked(scope)).sum()
+    }
+
+    /// Tasks held back by the brake, in all queues.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn parked_count(&self) -> Result<u64, Error> {
+        let mut parked = 0;
+        for queue in self.queues().await? {
+            parked += self.stats(&queue).await?.parked;
+        }
+        Ok(parked)
+    }
+}

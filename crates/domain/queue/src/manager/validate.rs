@@ -1,0 +1,79 @@
+//! What a task must look like to be accepted.
+
+use std::time::Duration;
+
+use serde::de::IgnoredAny;
+use trackside_core::{QueueName, Timestamp};
+
+use crate::{Config, Due, Error, NewTask, RetryPolicy};
+
+/// Longest kind, project id and tenant id, in bytes.
+const MAX_LABEL: usize = 128;
+/// Most delays in a list of them.
+const MAX_DELAYS: usize = 64;
+/// The farthest due time, and the longest of the other durations of a task.
+const MAX_DURATION: Duration = Duration::from_secs(10 * 366 * 24 * 60 * 60);
+
+pub(super) fn task(queue: &QueueName, task: &NewTask, config: &Config) -> Result<(), Error> {
+    if !task.id.may_belong_to(queue) {
+        return invalid("id", "it was made for another queue");
+    }
+    if !is_label(&task.kind) || !task.kind.is_ascii() {
+        return invalid("kind", "1 to 128 printable ASCII characters");
+    }
+    payload(&task.payload, config)?;
+    let options = &task.options;
+    for (field, value) in [("project_id", &options.project_id), ("tenant_id", &options.tenant_id)] {
+        if value.as_deref().is_some_and(|value| !is_label(value)) {
+            return invalid(field, "1 to 128 bytes without control characters");
+        }
+    }
+    for (field, value) in [("timeout_ms", options.timeout), ("lease_ms", options.lease)] {
+        if value.is_some_and(|value| value < Duration::from_millis(1) || value > MAX_DURATION) {
+            return invalid(field, "more than nothing and at most ten years");
+        }
+    }
+    let is_far = match options.due {
+        Due::Now => false,
+        Due::After(delay) => delay > MAX_DURATION,
+        Due::At(at) => at > Timestamp::now().plus(MAX_DURATION),
+    };
+    if is_far {
+        return invalid("run_at", "at most ten years ahead");
+    }
+    retry(&options.retry)
+}
+
+/// Checks that bytes are one JSON text of an acceptable length.
+pub(crate) fn payload(payload: &[u8], config: &Config) -> Result<(), Error> {
+    if payload.len() > config.max_payload_bytes {
+        return invalid("payload", format!("{} bytes, at most {}", payload.len(), config.max_payload_bytes));
+    }
+    match serde_json::from_slice::<IgnoredAny>(payload) {
+        Ok(_) => Ok(()),
+        Err(error) => invalid("payload", format!("not JSON: {error}")),
+    }
+}
+
+fn retry(policy: &RetryPolicy) -> Result<(), Error> {
+    let longest_ms = match policy {
+        RetryPolicy::Exponential { base_ms, max_ms } => *base_ms.max(max_ms),
+        RetryPolicy::Fixed { delay_ms } => *delay_ms,
+        RetryPolicy::List { delays_ms } if delays_ms.len() > MAX_DELAYS => {
+            return invalid("retry", format!("{} delays, at most {MAX_DELAYS}", delays_ms.len()));
+        }
+        RetryPolicy::List { delays_ms } => delays_ms.iter().copied().max().unwrap_or(0),
+    };
+    if Duration::from_millis(longest_ms) > MAX_DURATION {
+        return invalid("retry", "delays of at most ten years");
+    }
+    Ok(())
+}
+
+fn is_label(text: &str) -> bool {
+    (1..=MAX_LABEL).contains(&text.len()) && !text.chars().any(char::is_control)
+}
+
+fn invalid(field: &'static str, reason: impl Into<String>) -> Result<(), Error> {
+    Err(Error::InvalidTask { field, reason: reason.into() })
+}

@@ -1,0 +1,130 @@
+//! Runs the tasks of one queue: claims, handlers, leases, settlements.
+//!
+//! One loop speaks with the store, with one step in flight at a time; everything that is due goes into the next one:
+//! settlements, renewals and claims together. Under load batches form by themselves, and at rest nothing waits.
+//!
+//! - **Claims** are made for free places only, so that nothing waits here that another worker could run.
+//! - **Leases** are renewed on their own timer, which no handler can hold up. The loop counts each lease from before the
+//!   call that got it, by its own monotonic clock: with the store away, a handler is stopped before its lease can end
+//!   there, so before anyone else can be handed the task.
+//! - **Settlements** are kept and repeated until the store has answered (Q-L4), whatever happens to the connection.
+//! - **The store away** is a state and not an error: the processor goes on with what it holds, tries again with backoff
+//!   and jitter, and first settles and renews before it claims anew.
+//! - **Shutdown** stops claiming, lets handlers finish for a while, stops the others and gives their tasks back.
+
+mod context;
+mod handle;
+mod handler;
+mod observe;
+
+use std::{fmt, num::NonZeroUsize, sync::Arc, time::Duration};
+
+use trackside_core::{QueueName, WorkerId};
+
+pub(crate) use self::handle::Shared;
+pub use self::{
+    context::{ProgressReport, ProgressSink, StopReason, TaskContext},
+    handle::{ProcessorHandle, ProcessorState, ProcessorStatus, RunningTask},
+    handler::{Handlers, TaskFailure, TaskHandler, handler_fn},
+    observe::{StartGate, TaskEvent, TaskObserver},
+};
+use crate::QueueManager;
+
+/// Settings of one processor.
+///
+/// ```
+/// use std::num::NonZeroUsize;
+/// use trackside_queue::ProcessorConfig;
+/// let config = ProcessorConfig { concurrency: NonZeroUsize::MIN, ..ProcessorConfig::default() };
+/// assert_eq!(config.task_timeout.as_secs(), 300);
+/// ```
+#[derive(Debug, Clone)]
+pub struct ProcessorConfig {
+    /// Tasks that may run at once.
+    pub concurrency: NonZeroUsize,
+    /// How long one attempt may run, unless the task says so itself.
+    pub task_timeout: Duration,
+    /// How long running handlers may go on after the shutdown began, before they are told to stop.
+    pub drain: Duration,
+    /// How long a handler may take to return after it was told to stop, before its future is dropped.
+    pub stop_grace: Duration,
+    /// Under what name leases are held. Random by default, so that a restarted process is never taken for the one that
+    /// died.
+    pub worker_id: WorkerId,
+}
+
+/// Runs the tasks of one queue until it is told to stop.
+pub struct TaskProcessor {
+    queues: QueueManager,
+    queue: QueueName,
+    handlers: Handlers,
+    config: ProcessorConfig,
+    progress: Option<Arc<dyn ProgressSink>>,
+    observers: Vec<Arc<dyn TaskObserver>>,
+    gate: Option<Arc<dyn StartGate>>,
+    shared: Arc<Shared>,
+}
+
+// === impl ProcessorConfig ===
+
+impl Default for ProcessorConfig {
+    /// 16 places, 5 minutes an attempt, 20 s to drain, 5 s to stop.
+    fn default() -> Self {
+        Self {
+            concurrency: NonZeroUsize::new(16).unwrap_or(NonZeroUsize::MIN),
+            task_timeout: Duration::from_secs(5 * 60),
+            drain: Duration::from_secs(20),
+            stop_grace: Duration::from_secs(5),
+            worker_id: WorkerId::generate("worker"),
+        }
+    }
+}
+
+// === impl TaskProcessor ===
+
+impl TaskProcessor {
+    /// A processor of `queue`. It does nothing until it is run.
+    #[must_use]
+    pub fn new(queues: QueueManager, queue: QueueName, handlers: Handlers, config: ProcessorConfig) -> Self {
+        let shared = Shared::new(queue.clone(), config.worker_id.clone(), config.concurrency.get());
+        queues.attach(&shared);
+        Self { queues, queue, handlers, config, progress: None, observers: Vec::new(), gate: None, shared }
+    }
+
+    /// Sends the progress that handlers report to `sink`.
+    #[must_use]
+    pub fn with_progress(mut self, sink: Arc<dyn ProgressSink>) -> Self {
+        self.progress = Some(sink);
+        self
+    }
+
+    /// Tells `observer` what happens to tasks, after those added before it.
+    #[must_use]
+    pub fn with_observer(mut self, observer: Arc<dyn TaskObserver>) -> Self {
+        self.observers.push(observer);
+        self
+    }
+
+    /// Asks `gate` before each start.
+    #[must_use]
+    pub fn with_gate(mut self, gate: Arc<dyn StartGate>) -> Self {
+        self.gate = Some(gate);
+        self
+    }
+
+    /// A handle, which stays good after the processor was run.
+    #[must_use]
+    pub fn handle(&self) -> ProcessorHandle {
+        ProcessorHandle::new(Arc::clone(&self.shared))
+    }
+}
+
+impl fmt::Debug for TaskProcessor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskProcessor")
+            .field("queue", &self.queue)
+            .field("handlers", &self.handlers)
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
