@@ -9,16 +9,17 @@ use super::finding::Finding;
 use super::masked::Masked;
 use super::sources::SourceFile;
 
+/// What reads or changes the process' environment; `env::split_paths` and the like are only text.
 const ENVIRONMENT: [&str; 9] = [
-    "std::env",
+    "env::{",
     "env::var",
-    "env::vars",
+    "env::set_",
+    "env::remove_var",
     "env::args",
-    "env::set_var",
-    "env::current_dir",
-    "env::current_exe",
+    "env::current_",
     "env::temp_dir",
     "env::home_dir",
+    "env::*",
 ];
 const FILES: [&str; 7] =
     ["std::fs", "tokio::fs", "fs::read", "fs::write", "File::open", "File::create", "OpenOptions::new"];
@@ -82,6 +83,8 @@ mod tests {
         assert_eq!(lines("crates/domain/queue/src/a.rs", text), [2]);
         assert_eq!(lines("crates/domain/jobs/src/a.rs", text), [2]);
         assert_eq!(lines("crates/server/src/a.rs", text), NONE);
+        assert_eq!(lines("crates/api/src/a.rs", "use std::env::{self, VarError};\n"), [1]);
+        assert_eq!(lines("crates/api/src/a.rs", "let folders = std::env::split_paths(path);\n"), NONE);
         assert_eq!(lines("xtask/src/a.rs", text), NONE);
     }
 
