@@ -13,6 +13,8 @@ mod rust;
 mod sources;
 mod surroundings;
 
+use std::io::{self, IsTerminal as _};
+
 use anyhow::bail;
 use clap::Args;
 
@@ -34,7 +36,10 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()
     let mut stages = Stages::of("lint");
     stages.run("rules of this repository", || own_rules(workspace));
     stages.run("rustfmt", || {
-        command::run(command::cargo().current_dir(workspace.root()).args(["fmt", "--all", "--check"]))
+        let color = if io::stdout().is_terminal() { "always" } else { "never" };
+        let mut fmt = command::cargo();
+        fmt.args(["fmt", "--all", "--", "--check", "--color", color]);
+        command::run(fmt.current_dir(workspace.root()))
     });
     if options.quick {
         return stages.finish();

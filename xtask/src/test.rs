@@ -56,12 +56,12 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()
     stages.run("unit and integration tests", || {
         let mut tests = cargo_test(workspace, options, &provided, runner);
         tests.arg("--no-fail-fast");
-        if has_nextest() {
-            // A filter or a crate without a matching test is not a failure of the test suite.
-            tests.arg("--no-tests=pass");
-        } else {
-            // `cargo test` would run the documentation tests again.
+        if !has_nextest() {
+            // Without these, `cargo test` would run the documentation tests again.
             tests.args(["--lib", "--bins", "--tests", "--examples"]);
+        } else if options.filter.is_some() {
+            // What was looked for may be a documentation test.
+            tests.arg("--no-tests=warn");
         }
         tests.args(&options.filter);
         command::run(&mut tests)

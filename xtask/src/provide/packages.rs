@@ -190,24 +190,14 @@ impl NoServices {
     fn set() -> anyhow::Result<Self> {
         let mut set = Self { made: Vec::new(), enabled_before: enabled_units().collect() };
         let mark = "# Made by `cargo xtask test` while it installs; safe to delete.";
-        set.make(Path::new(POLICY), &format!("#!/bin/sh\n{mark}\nexit 101\n"))?;
-        set.make(Path::new(CLUSTER), &format!("{mark}\ncreate_main_cluster = false\n"))?;
+        let policy = format!("#!/bin/sh\n{mark}\nexit 101\n");
+        let cluster = format!("{mark}\ncreate_main_cluster = false\n");
+        for (path, text) in [(POLICY, policy), (CLUSTER, cluster)] {
+            if make(Path::new(path), &text)? {
+                set.made.push(path.into());
+            }
+        }
         Ok(set)
-    }
-
-    /// Writes a file unless the administrator has one there.
-    fn make(&mut self, path: &Path, text: &str) -> anyhow::Result<()> {
-        use std::os::unix::fs::PermissionsExt as _;
-        if path.exists() {
-            return Ok(());
-        }
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        }
-        std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
-        self.made.push(path.to_owned());
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))?;
-        Ok(())
     }
 }
 
@@ -224,6 +214,20 @@ impl Drop for NoServices {
             }
         }
     }
+}
+
+/// Writes an executable file, unless the administrator has one there; answers whether it did.
+fn make(path: &Path, text: &str) -> anyhow::Result<bool> {
+    use std::os::unix::fs::PermissionsExt as _;
+    if path.exists() {
+        return Ok(false);
+    }
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    }
+    std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))?;
+    Ok(true)
 }
 
 /// Those of [`UNITS`] that systemd starts at boot; none where there is no systemd.
@@ -270,14 +274,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (theirs, ours) = (directory.path().join("theirs"), directory.path().join("folder/ours"));
         std::fs::write(&theirs, "theirs").unwrap();
-        let mut set = NoServices { made: Vec::new(), enabled_before: Vec::new() };
-        set.make(&theirs, "ours").unwrap();
-        set.make(&ours, "ours").unwrap();
-        assert_eq!(set.made, std::slice::from_ref(&ours));
+        assert!(!make(&theirs, "ours").unwrap());
+        assert!(make(&ours, "ours").unwrap());
         assert!(command::is_executable(&ours));
-        for path in std::mem::take(&mut set.made) {
-            std::fs::remove_file(path).unwrap();
-        }
         assert_eq!(std::fs::read_to_string(&theirs).unwrap(), "theirs");
     }
 }
