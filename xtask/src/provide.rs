@@ -3,6 +3,7 @@
 //! Each is looked for first. What is missing is installed with the system's package manager when this process may,
 //! else downloaded as ready-made programs into `target/tools`, else the task stops with the one line to type.
 
+mod no_services;
 mod packages;
 mod postgres;
 mod python;
