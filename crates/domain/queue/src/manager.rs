@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use trackside_core::{QueueName, TaskId, WorkerId};
 
 use self::registry::Registry;
+pub(crate) use self::validate::json as check_json;
 pub use self::{
     lease::{Extension, LeaseRequest, MIN_LEASE},
     registry::RegistrationHook,

@@ -12,16 +12,23 @@
 //!   and jitter, and first settles and renews before it claims anew.
 //! - **Shutdown** stops claiming, lets handlers finish for a while, stops the others and gives their tasks back.
 
+mod attempt;
 mod context;
 mod handle;
 mod handler;
+mod ledger;
 mod observe;
+mod pace;
+mod settle;
+mod worker;
 
 use std::{fmt, num::NonZeroUsize, sync::Arc, time::Duration};
 
+use tokio_util::sync::CancellationToken;
 use trackside_core::{QueueName, WorkerId};
 
 pub(crate) use self::handle::Shared;
+use self::worker::Worker;
 pub use self::{
     context::{ProgressReport, ProgressSink, StopReason, TaskContext},
     handle::{ProcessorHandle, ProcessorState, ProcessorStatus, RunningTask},
@@ -116,6 +123,15 @@ impl TaskProcessor {
     #[must_use]
     pub fn handle(&self) -> ProcessorHandle {
         ProcessorHandle::new(Arc::clone(&self.shared))
+    }
+
+    /// Runs until `shutdown` is cancelled, everything held has been given back or settled, and the store knows it.
+    ///
+    /// Ends after at most `drain` and `stop_grace`, plus, with the store away, what is left of the longest lease.
+    /// Never fails because the store is away. Not cancel-safe: dropping the future drops the handlers, and what they
+    /// had runs again once its leases have ended.
+    pub async fn run(self, shutdown: CancellationToken) {
+        Worker::new(self).run(shutdown).await;
     }
 }
 

@@ -78,7 +78,7 @@ impl QueueManager {
     /// the result is not JSON or too long; the store's errors.
     pub async fn ack(&self, id: TaskId, fence: Fence, result: Option<Bytes>) -> Result<TaskState, Error> {
         if let Some(result) = &result {
-            validate::payload(result, &self.inner.config)?;
+            validate::json("result", result, &self.inner.config)?;
         }
         self.settle(id, fence, Outcome::Completed { result }).await
     }

@@ -21,7 +21,7 @@ pub(super) fn task(queue: &QueueName, task: &NewTask, config: &Config) -> Result
     if !is_label(&task.kind) || !task.kind.is_ascii() {
         return invalid("kind", "1 to 128 printable ASCII characters");
     }
-    payload(&task.payload, config)?;
+    json("payload", &task.payload, config)?;
     let options = &task.options;
     for (field, value) in [("project_id", &options.project_id), ("tenant_id", &options.tenant_id)] {
         if value.as_deref().is_some_and(|value| !is_label(value)) {
@@ -44,14 +44,14 @@ pub(super) fn task(queue: &QueueName, task: &NewTask, config: &Config) -> Result
     retry(&options.retry)
 }
 
-/// Checks that bytes are one JSON text of an acceptable length.
-pub(crate) fn payload(payload: &[u8], config: &Config) -> Result<(), Error> {
-    if payload.len() > config.max_payload_bytes {
-        return invalid("payload", format!("{} bytes, at most {}", payload.len(), config.max_payload_bytes));
+/// Checks that the bytes of a field are one JSON text of an acceptable length.
+pub(crate) fn json(field: &'static str, bytes: &[u8], config: &Config) -> Result<(), Error> {
+    if bytes.len() > config.max_payload_bytes {
+        return invalid(field, format!("{} bytes, at most {}", bytes.len(), config.max_payload_bytes));
     }
-    match serde_json::from_slice::<IgnoredAny>(payload) {
+    match serde_json::from_slice::<IgnoredAny>(bytes) {
         Ok(_) => Ok(()),
-        Err(error) => invalid("payload", format!("not JSON: {error}")),
+        Err(error) => invalid(field, format!("not JSON: {error}")),
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use trackside_core::{QueueName, TaskId, Timestamp, UserId, WorkerId};
 
 use super::{StopReason, context::StopSignal};
-use crate::{BrakeScope, ClaimedTask};
+use crate::{BrakeScope, ClaimedTask, Fence};
 
 /// Reaches into a processor. Cheap to clone, and good for as long as anyone holds it.
 #[derive(Clone)]
@@ -77,7 +77,8 @@ pub(crate) struct Shared {
     queue: QueueName,
     worker_id: WorkerId,
     concurrency: usize,
-    running: Mutex<HashMap<TaskId, Running>>,
+    /// By fence: a task that was lost and claimed again may be here twice.
+    running: Mutex<HashMap<Fence, Running>>,
     state: watch::Sender<ProcessorState>,
     /// Counts stop orders from outside, so that the loop notices one that came while a claim was on its way.
     orders: AtomicU64,
@@ -190,7 +191,8 @@ impl Shared {
     pub(crate) fn cancel(&self, id: TaskId) -> bool {
         self.orders.fetch_add(1, Ordering::SeqCst);
         let running = self.lock();
-        running.get(&id).inspect(|task| _ = task.stop.stop(StopReason::Cancelled)).is_some()
+        let attempts = running.values().filter(|running| running.task.id == id);
+        attempts.inspect(|running| _ = running.stop.stop(StopReason::Cancelled)).count() > 0
     }
 
     /// Stop orders given so far.
@@ -200,23 +202,18 @@ impl Shared {
 
     pub(super) fn insert(&self, task: Arc<ClaimedTask>, stop: StopSignal) {
         let running = Running { stop, started_at: Timestamp::now(), task: Arc::clone(&task) };
-        self.lock().insert(task.id, running);
+        self.lock().insert(task.fence, running);
     }
 
-    pub(super) fn remove(&self, id: TaskId) {
-        self.lock().remove(&id);
+    pub(super) fn remove(&self, fence: Fence) {
+        self.lock().remove(&fence);
     }
 
-    /// Answers the state before.
-    pub(super) fn set_state(&self, state: ProcessorState) -> ProcessorState {
-        let before = *self.state.borrow();
-        if before != state {
-            self.state.send_replace(state);
-        }
-        before
+    pub(super) fn set_state(&self, state: ProcessorState) {
+        self.state.send_if_modified(|known| std::mem::replace(known, state) != state);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<TaskId, Running>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Fence, Running>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

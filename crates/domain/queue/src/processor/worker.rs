@@ -1,0 +1,275 @@
+//! The loop of a processor: what it waits for, and when the next step is due.
+
+mod answers;
+mod tasks;
+
+use std::{sync::Arc, time::Duration};
+
+use futures::future::BoxFuture;
+use tokio::{
+    task::{JoinError, JoinSet},
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    ProcessorState, StopReason, TaskProcessor,
+    attempt::Ended,
+    ledger::Ledger,
+    pace::{ClaimPace, Outage, flush_at},
+    settle::{Outbox, Unsettled},
+};
+use crate::{Error, MAX_BATCH, Renewal, Step, StepReply};
+
+/// A processor at work.
+pub(super) struct Worker {
+    processor: TaskProcessor,
+    mode: Mode,
+    ledger: Ledger,
+    attempts: JoinSet<Ended>,
+    outbox: Outbox,
+    claims: ClaimPace,
+    outage: Outage,
+    /// The failure of the wait for work, which has its own backoff: claims may work without it.
+    wait_outage: Outage,
+}
+
+/// How far the shutdown has got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Claiming,
+    /// Claims nothing, and lets handlers finish until then.
+    Draining {
+        until: Instant,
+    },
+    /// Every handler was told to stop; what they leave is settled together.
+    Stopping,
+}
+
+/// What was sent in the step on its way, to be matched with the answer.
+struct Sent {
+    at: Instant,
+    settled: Vec<Unsettled>,
+    renewals: Vec<Renewal>,
+    credits: usize,
+    /// Stop orders given before it was sent.
+    orders: u64,
+}
+
+/// What the loop waits for.
+enum Event {
+    Answered(Result<StepReply, Error>),
+    Ended(Result<Ended, JoinError>),
+    Woken(Result<(), Error>),
+    ShutDown,
+    Timer,
+}
+
+/// How long the loop sleeps when nothing at all is due.
+const IDLE: Duration = Duration::from_secs(60);
+
+// === impl Worker ===
+
+impl Worker {
+    pub(super) fn new(processor: TaskProcessor) -> Self {
+        let lease = processor.queues.config().lease;
+        Self {
+            mode: Mode::Claiming,
+            ledger: Ledger::default(),
+            attempts: JoinSet::new(),
+            outbox: Outbox::default(),
+            claims: ClaimPace::new(Instant::now()),
+            outage: Outage::new(lease),
+            wait_outage: Outage::new(lease),
+            processor,
+        }
+    }
+
+    pub(super) async fn run(mut self, shutdown: CancellationToken) {
+        let meeting = shutdown.run_until_cancelled(self.meet()).await;
+        if meeting.is_some() {
+            self.processor.shared.set_state(ProcessorState::Running);
+            self.work(&shutdown).await;
+        }
+        self.processor.shared.set_state(ProcessorState::Stopped);
+        tracing::info!(queue.name = %self.processor.queue, "processor stopped");
+    }
+
+    /// Meets the queue, for as long as it takes.
+    async fn meet(&mut self) {
+        tracing::info!(
+            queue.name = %self.processor.queue, worker.id = %self.processor.config.worker_id,
+            worker.concurrency = self.processor.config.concurrency, "processor starts"
+        );
+        while let Err(error) = self.processor.queues.meet(&self.processor.queue).await {
+            self.failed(&error);
+            tokio::time::sleep_until(self.outage.retry_at.unwrap_or_else(Instant::now)).await;
+        }
+        self.succeeded();
+    }
+
+    async fn work(&mut self, shutdown: &CancellationToken) {
+        let mut sent: Option<Sent> = None;
+        let mut answer: Option<BoxFuture<'static, Result<StepReply, Error>>> = None;
+        let mut wake: Option<BoxFuture<'static, Result<(), Error>>> = None;
+        loop {
+            let now = Instant::now();
+            self.ledger.expire(now);
+            self.advance_shutdown(shutdown, now);
+            if answer.is_none() {
+                if self.is_done(now) {
+                    break;
+                }
+                if self.step_due().is_some_and(|due| due <= now) {
+                    let (request, record) = self.next_step(now);
+                    (sent, answer) = (Some(record), Some(self.send(request)));
+                }
+            }
+            if !self.wants_work(now) {
+                wake = None;
+            } else if wake.is_none() && answer.is_none() {
+                wake = Some(self.wait_for_work());
+            }
+            let timer = self.next_timer(answer.is_some()).unwrap_or(now + IDLE);
+            let event = tokio::select! {
+                biased;
+                reply = wait_on(&mut answer) => Event::Answered(reply),
+                Some(ended) = self.attempts.join_next() => Event::Ended(ended),
+                woken = wait_on(&mut wake) => Event::Woken(woken),
+                () = shutdown.cancelled(), if self.mode == Mode::Claiming => Event::ShutDown,
+                () = tokio::time::sleep_until(timer) => Event::Timer,
+            };
+            match event {
+                Event::Answered(reply) => {
+                    answer = None;
+                    if let Some(sent) = sent.take() {
+                        self.answered(sent, reply);
+                    }
+                }
+                Event::Ended(ended) => {
+                    self.ended(ended);
+                    while let Some(ended) = self.attempts.try_join_next() {
+                        self.ended(ended);
+                    }
+                }
+                Event::Woken(woken) => {
+                    wake = None;
+                    self.woken(woken);
+                }
+                Event::ShutDown | Event::Timer => {}
+            }
+        }
+    }
+
+    fn advance_shutdown(&mut self, shutdown: &CancellationToken, now: Instant) {
+        match self.mode {
+            Mode::Claiming if shutdown.is_cancelled() => {
+                self.mode = Mode::Draining { until: now + self.processor.config.drain };
+                self.processor.shared.set_state(ProcessorState::Draining);
+                tracing::info!(queue.name = %self.processor.queue, task.count = self.ledger.len(), "processor drains");
+            }
+            Mode::Draining { until } if until <= now || self.ledger.is_empty() => {
+                self.mode = Mode::Stopping;
+                self.ledger.stop_all(StopReason::ShuttingDown);
+            }
+            _ => {}
+        }
+    }
+
+    /// True when nothing is left to do, or to hope for.
+    fn is_done(&self, now: Instant) -> bool {
+        if self.mode != Mode::Stopping || !self.ledger.is_empty() {
+            return false;
+        }
+        let Some(lease_ends) = self.outbox.lease_ends() else { return true };
+        let is_hopeless = self.outage.since.is_some() && lease_ends <= now;
+        if is_hopeless {
+            tracing::error!(
+                queue.name = %self.processor.queue, task.count = self.outbox.len(),
+                "the store stayed away; what became of these tasks is not recorded, and they will run again"
+            );
+        }
+        is_hopeless
+    }
+
+    /// Free places, also counting those whose task is settled but not acknowledged yet.
+    fn free(&self) -> usize {
+        self.processor.config.concurrency.get().saturating_sub(self.ledger.len())
+    }
+
+    /// Free places besides those that the waiting settlements leave.
+    fn idle(&self) -> usize {
+        self.free().saturating_sub(self.outbox.len())
+    }
+
+    /// When the next step is due.
+    fn step_due(&self) -> Option<Instant> {
+        if self.outage.retry_at.is_some() {
+            return self.outage.retry_at;
+        }
+        let flush = self.outbox.since().and_then(|since| match self.mode {
+            Mode::Claiming => {
+                let concurrency = self.processor.config.concurrency.get();
+                Some(flush_at(since, self.outbox.len(), self.idle(), concurrency))
+            }
+            Mode::Draining { .. } => Some(since),
+            Mode::Stopping => self.ledger.is_empty().then_some(since),
+        });
+        let can_claim = self.mode == Mode::Claiming && self.idle() > 0;
+        let claim = self.claims.due().filter(|_| can_claim);
+        [flush, claim, self.ledger.next_renewal()].into_iter().flatten().min()
+    }
+
+    fn next_timer(&self, is_in_flight: bool) -> Option<Instant> {
+        let step = if is_in_flight { None } else { self.step_due() };
+        let drain = match self.mode {
+            Mode::Draining { until } => Some(until),
+            Mode::Stopping => self.outbox.lease_ends().filter(|_| self.outage.since.is_some()),
+            Mode::Claiming => None,
+        };
+        [step, drain, self.ledger.next_expiry()].into_iter().flatten().min()
+    }
+
+    /// Everything that is due, and what may as well come along.
+    fn next_step(&mut self, now: Instant) -> (Step, Sent) {
+        let config = self.processor.queues.config();
+        let (settled, settle) = self.outbox.take(now);
+        let renewals = self.ledger.renewals(now, config.renew_every);
+        // After a failure the first step claims nothing: if its answer is lost too, no task is leased to nobody.
+        let may_claim = self.mode == Mode::Claiming && self.outage.since.is_none() && self.claims.is_open(now);
+        let credits = if may_claim { self.free().min(MAX_BATCH) } else { 0 };
+        if credits > 0 {
+            self.claims.sent();
+        }
+        let worker = self.processor.config.worker_id.clone();
+        let step = Step { worker, settle, renew: renewals.clone(), credits, lease: config.lease };
+        (step, Sent { at: now, settled, renewals, credits, orders: self.processor.shared.orders() })
+    }
+
+    fn send(&self, step: Step) -> BoxFuture<'static, Result<StepReply, Error>> {
+        let (store, queue) = (Arc::clone(self.processor.queues.store()), self.processor.queue.clone());
+        Box::pin(async move { store.step(&queue, step).await })
+    }
+
+    fn wants_work(&self, now: Instant) -> bool {
+        self.mode == Mode::Claiming
+            && self.outage.since.is_none()
+            && self.wait_outage.retry_at.is_none_or(|at| at <= now)
+            && self.idle() > 0
+            && self.claims.due().is_none_or(|due| due > now)
+    }
+
+    fn wait_for_work(&self) -> BoxFuture<'static, Result<(), Error>> {
+        let (store, queue) = (Arc::clone(self.processor.queues.store()), self.processor.queue.clone());
+        let idle_wait = self.processor.queues.config().idle_wait;
+        Box::pin(async move { store.wait_for_work(&queue, idle_wait).await })
+    }
+}
+
+/// The answer of a call, or never when there is none on its way.
+async fn wait_on<T>(call: &mut Option<BoxFuture<'static, T>>) -> T {
+    match call {
+        Some(call) => call.await,
+        None => std::future::pending().await,
+    }
+}
