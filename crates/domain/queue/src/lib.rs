@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 mod config;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
 mod limits;
 mod manager;

@@ -1,0 +1,99 @@
+//! The laws of [`QueueStore`] as functions, for every implementation of it.
+//!
+//! Implement [`Harness`] for the store and name it in [`queue_store_conformance!`](crate::queue_store_conformance),
+//! which makes one test of each law. A law that does not hold panics; a store that fails answers its error.
+
+mod accounts;
+mod brake;
+mod claims;
+mod crashes;
+mod driver;
+mod letters;
+mod orders;
+mod settlements;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use trackside_core::QueueName;
+
+pub use self::{accounts::*, brake::*, claims::*, crashes::*, letters::*, orders::*, settlements::*};
+use crate::{Config, QueueStore};
+
+/// A store under test.
+#[async_trait]
+pub trait Harness: Send + Sync {
+    /// The store, made with [`Harness::config`].
+    fn store(&self) -> &dyn QueueStore;
+
+    /// What the store was made with.
+    fn config(&self) -> &Config;
+
+    /// Lets time pass on the store's clock: leases, delays and retention.
+    async fn advance(&self, by: Duration);
+
+    /// The name of a queue that nothing else uses.
+    fn queue(&self) -> QueueName;
+}
+
+/// One test for each law, against the [`Harness`] that the expression makes; it is awaited.
+///
+/// The calling crate needs tokio with its `macros` and `rt` features.
+#[macro_export]
+macro_rules! queue_store_conformance {
+    ($harness:expr) => {
+        $crate::queue_store_conformance! { @each $harness;
+            l1_enqueueing_an_id_again_changes_nothing
+            l1_an_id_may_come_back_when_its_retention_is_over
+            l2_every_task_is_in_exactly_one_place
+            l2_a_full_batch_goes_through_every_operation
+            l2_a_batch_that_is_too_large_changes_nothing
+            l3_a_task_has_one_holder_and_fences_increase
+            l3_many_workers_at_once_share_the_tasks
+            l4_a_settlement_with_a_stale_fence_changes_nothing
+            l4_a_repeated_settlement_is_answered_as_the_first_time
+            l4_a_lease_is_renewed_by_its_holder_only
+            l5_levels_are_strict_and_each_is_first_in_first_out
+            l6_released_tasks_return_to_the_head_and_are_not_counted
+            l7_a_delayed_task_waits_until_it_is_due
+            l7_due_tasks_are_promoted_in_bounded_rounds
+            l8_a_failed_attempt_waits_as_its_policy_says
+            l8_the_last_failure_makes_a_dead_letter
+            l8_a_failure_that_must_not_be_retried_makes_a_dead_letter
+            l9_a_lease_that_ends_returns_the_task_to_the_head
+            l9_a_crash_loop_makes_a_dead_letter
+            l9_ended_leases_are_taken_back_in_bounded_rounds
+            l10_leases_that_ended_during_a_stall_get_a_grace
+            l10_a_queue_with_rare_steps_still_takes_leases_back
+            l11_tasks_of_a_braked_user_are_parked_and_return_in_order
+            l11_leases_of_a_braked_user_carry_the_order_to_pause
+            l11_the_brake_for_everyone_parks_everything
+            l11_an_older_revision_changes_nothing
+            l11_everyone_is_unparked_except_who_is_braked
+            l11_parked_tasks_return_in_order_over_many_calls
+            l12_a_waiting_task_is_cancelled_at_once
+            l12_a_running_task_carries_the_order_to_cancel
+            l12_an_order_to_cancel_outlives_release_failure_and_crash
+            l12_a_finished_task_is_left_as_it_is
+            l13_a_paused_queue_hands_out_nothing
+            l14_a_task_has_a_status_all_its_life
+            l14_a_peek_takes_nothing
+            l15_a_wait_ends_when_there_is_work
+            l15_a_wait_ends_after_its_timeout
+            l15_a_dropped_wait_loses_nothing
+            dead_letters_are_paged_newest_first
+            dead_letters_are_requeued_as_if_new
+            purged_dead_letters_leave_only_their_status
+            registered_queues_are_listed
+        }
+    };
+    (@each $harness:expr; $($law:ident)*) => {
+        $(
+            #[tokio::test]
+            async fn $law() -> Result<(), $crate::Error> {
+                let harness = $harness.await;
+                $crate::conformance::$law(&harness).await
+            }
+        )*
+    };
+}
