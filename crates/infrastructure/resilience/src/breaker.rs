@@ -85,8 +85,8 @@ pub(crate) struct Shared {
     name: &'static str,
     config: BreakerConfig,
     clock: Arc<dyn Clock>,
-    /// The clock's reading when the breaker was made: its time zero.
-    origin: Duration,
+    /// The clock's reading in nanoseconds when the breaker was made: its time zero.
+    origin_ns: u64,
     recovery: Mutex<Recovery>,
     listeners: Mutex<Arc<[Listener]>>,
 }
@@ -107,7 +107,7 @@ impl CircuitBreaker {
             window: Window::new(config.window),
             name,
             config,
-            origin: clock.monotonic(),
+            origin_ns: nanos(clock.monotonic()),
             clock,
             recovery: Mutex::default(),
             listeners: Mutex::new(Arc::default()),
@@ -213,7 +213,7 @@ impl Shared {
 
     /// Nanoseconds since the breaker was made.
     fn now_ns(&self) -> u64 {
-        nanos(self.clock.monotonic().saturating_sub(self.origin))
+        nanos(self.clock.monotonic()).saturating_sub(self.origin_ns)
     }
 
     fn now_ms(&self) -> u64 {

@@ -105,6 +105,7 @@ impl<'a> Permit<'a> {
     }
 
     /// The call succeeded after `elapsed`.
+    #[inline]
     pub fn success(self, elapsed: Duration) {
         match self.role {
             Role::Counted => self.breaker.count_success(self.generation, elapsed),

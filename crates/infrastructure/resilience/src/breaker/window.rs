@@ -27,9 +27,9 @@ const LAP_SHIFT: u32 = 3 * COUNTER_BITS;
 /// A counter that got here has its slice halved; the room above is for threads that count at the same moment.
 const FULL: u64 = 1 << (COUNTER_BITS - 1);
 /// Successes of a slice that read the clock each.
-const EXACT_SUCCESSES: u64 = 32;
+const EXACT_SUCCESSES: u64 = 64;
 /// Above that, one success in so many reads the clock. A power of two.
-const SAMPLING: u64 = 16;
+const SAMPLING: u64 = 32;
 
 /// What one call adds to its slice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +91,7 @@ impl Window {
     }
 
     /// Counts a call that succeeded in time. `now` is asked only when the clock must be read.
+    #[inline]
     pub(crate) fn succeeded(&self, now: impl FnOnce() -> u64) {
         let newest = self.newest.load(Relaxed);
         let (slice, lap) = self.locate(newest);
@@ -132,6 +133,7 @@ impl Window {
         }
     }
 
+    #[inline(never)]
     fn add(&self, now: u64, increment: u64) {
         let (slice, lap) = self.locate(self.advance_to(now));
         let mut word = slice.load(Relaxed);
@@ -182,7 +184,7 @@ fn halve(word: u64) -> u64 {
 
 /// Whole nanoseconds; 584 years at most.
 pub(crate) fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+    duration.as_secs().saturating_mul(1_000_000_000).saturating_add(u64::from(duration.subsec_nanos()))
 }
 
 #[cfg(test)]
