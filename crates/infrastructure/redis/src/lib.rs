@@ -1,1 +1,34 @@
-//! RedisService: pool, deadlines, breaker, scripts, subscriber, health, over a driver nobody else sees.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod config;
+mod url;
+
+mod service;
+
+mod blocking;
+mod command;
+mod connection;
+mod error;
+mod info;
+mod pubsub;
+mod reply;
+mod script;
+
+pub mod metrics;
+
+mod driver;
+mod link;
+mod links;
+
+pub use blocking::BlockingConnection;
+pub use command::{Arg, Command};
+pub use config::{ClientCertificate, Config, TlsConfig};
+pub use connection::ConnectionState;
+pub use error::{Error, Operation, Refusal};
+pub use info::{Flavour, Role, ServerInfo};
+pub use pubsub::{GapReason, PubSubEvent, Subscription};
+pub use reply::Reply;
+pub use script::Script;
+pub use service::RedisService;
+pub use url::{InvalidUrl, RedisUrl};

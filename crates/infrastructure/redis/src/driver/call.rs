@@ -1,0 +1,147 @@
+//! One command, one pipeline, one script, with a deadline that holds whatever the driver does.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use fred::{
+    clients::{Pipeline, WithOptions},
+    error::{Error as DriverError, ErrorKind as DriverKind},
+    prelude::{Client, ClientLike, Value},
+    types::{ClusterHash, CustomCommand, config::Options},
+    util::redis_keyslot,
+};
+use tokio::time::timeout;
+
+use crate::{Command, Reply, Script};
+
+/// How much later than the driver's own timeout the hard one strikes. The driver's comes first because it also keeps a
+/// command that still waits for its connection from being sent.
+const GRACE: Duration = Duration::from_millis(50);
+
+/// Sends one command.
+pub(crate) async fn command(client: &Client, command: Command, deadline: Duration) -> Result<Reply, DriverError> {
+    let (custom, args) = prepare(command, false);
+    let client = with_deadline(client, deadline);
+    within(deadline, client.custom::<Value, Value>(custom, args)).await.map(reply)
+}
+
+/// Sends one command that the server may hold back.
+pub(crate) async fn blocking(client: &Client, command: Command, deadline: Duration) -> Result<Reply, DriverError> {
+    let (custom, args) = prepare(command, true);
+    let client = with_deadline(client, deadline);
+    within(deadline, client.custom::<Value, Value>(custom, args)).await.map(reply)
+}
+
+/// Sends several commands in one go. The outer error is the pipeline's, each inner one a command's.
+pub(crate) async fn pipeline(
+    client: &Client,
+    commands: Vec<Command>,
+    deadline: Duration,
+) -> Result<Vec<Result<Reply, DriverError>>, DriverError> {
+    let expected = commands.len();
+    let pipeline = Pipeline::from(with_deadline(client, deadline));
+    for command in commands {
+        let (custom, args) = prepare(command, false);
+        // Only queues it; the answers come from `try_all`.
+        let _: Value = pipeline.custom(custom, args).await?;
+    }
+    let mut replies: Vec<Result<Value, DriverError>> =
+        within(deadline, async { Ok(pipeline.try_all::<Value>().await) }).await?;
+    // The driver reports a failure of the whole as a list with that one failure.
+    if replies.len() != expected {
+        let lost = replies.pop().and_then(Result::err);
+        return Err(lost.unwrap_or_else(|| DriverError::new(DriverKind::Protocol, "a pipeline lost answers")));
+    }
+    if let [Err(error)] = replies.as_slice()
+        && !matches!(
+            error.kind(),
+            DriverKind::Unknown | DriverKind::InvalidArgument | DriverKind::Auth | DriverKind::Cluster
+        )
+    {
+        return Err(error.clone());
+    }
+    Ok(replies.into_iter().map(|reply_or_error| reply_or_error.map(reply)).collect())
+}
+
+/// Runs a script by its digest, and with its source when the server does not know it: after a restart, a failover or a
+/// `SCRIPT FLUSH`. The source goes with the keys, so it reaches the right node, and a `NOSCRIPT` means that nothing ran.
+pub(crate) async fn script(
+    client: &Client,
+    script: &Script,
+    keys: &[String],
+    args: &[Bytes],
+    deadline: Duration,
+) -> Result<Reply, DriverError> {
+    let client = with_deadline(client, deadline);
+    within(deadline, async {
+        let words = |first: &str| -> Vec<Value> {
+            let mut words = Vec::with_capacity(2 + keys.len() + args.len());
+            words.push(Value::from(first));
+            words.push(Value::Integer(i64::try_from(keys.len()).unwrap_or(i64::MAX)));
+            words.extend(keys.iter().map(|key| Value::from(key.as_str())));
+            words.extend(args.iter().cloned().map(Value::Bytes));
+            words
+        };
+        let hash = || hash_of(keys.first().map(String::as_bytes));
+        let by_digest = CustomCommand::new_static("EVALSHA", hash(), false);
+        match client.custom::<Value, Value>(by_digest, words(script.sha1())).await {
+            Err(error) if error.details().starts_with("NOSCRIPT") => {
+                let by_source = CustomCommand::new_static("EVAL", hash(), false);
+                client.custom::<Value, Value>(by_source, words(script.source())).await
+            }
+            outcome => outcome,
+        }
+    })
+    .await
+    .map(reply)
+}
+
+/// Whether all keys are in one slot; no key or one key always is.
+pub(crate) fn share_a_slot<'a>(keys: impl IntoIterator<Item = &'a [u8]>) -> bool {
+    let mut slots = keys.into_iter().map(redis_keyslot);
+    let first = slots.next();
+    slots.all(|slot| Some(slot) == first)
+}
+
+/// The driver's value as ours.
+pub(crate) fn reply(value: Value) -> Reply {
+    match value {
+        Value::Null => Reply::Nil,
+        Value::Boolean(flag) => Reply::Int(i64::from(flag)),
+        Value::Integer(int) => Reply::Int(int),
+        Value::Double(double) => Reply::Double(double),
+        Value::String(text) => Reply::Bytes(text.into_inner()),
+        Value::Bytes(bytes) => Reply::Bytes(bytes),
+        Value::Queued => Reply::Bytes(Bytes::from_static(b"QUEUED")),
+        Value::Array(items) => Reply::Array(items.into_iter().map(reply).collect()),
+        Value::Map(map) => Reply::Array(
+            map.inner().into_iter().flat_map(|(key, value)| [Reply::Bytes(key.into_bytes()), reply(value)]).collect(),
+        ),
+    }
+}
+
+/// A client whose commands are given up, and not sent any more, after the deadline.
+pub(crate) fn with_deadline(client: &Client, deadline: Duration) -> WithOptions<Client> {
+    client.with_options(&Options { timeout: Some(deadline), max_attempts: Some(1), ..Options::default() })
+}
+
+/// The hard deadline.
+pub(crate) async fn within<T>(
+    deadline: Duration,
+    call: impl Future<Output = Result<T, DriverError>>,
+) -> Result<T, DriverError> {
+    match timeout(deadline + GRACE, call).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(DriverError::new(DriverKind::Timeout, "no answer in time")),
+    }
+}
+
+fn prepare(command: Command, blocking: bool) -> (CustomCommand, Vec<Value>) {
+    let hash = hash_of(command.key_bytes().next().map(AsRef::as_ref));
+    let custom = CustomCommand::new_static(command.name(), hash, blocking);
+    (custom, command.into_args().into_iter().map(Value::Bytes).collect())
+}
+
+fn hash_of(key: Option<&[u8]>) -> ClusterHash {
+    key.map_or(ClusterHash::Random, |key| ClusterHash::Custom(redis_keyslot(key)))
+}

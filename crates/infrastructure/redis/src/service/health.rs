@@ -1,0 +1,55 @@
+//! Health, which answers with a reason and never with an error, and what the server tells of itself.
+
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use trackside_core::{ComponentHealth, HealthCheck};
+use trackside_resilience::BreakerState;
+
+use super::RedisService;
+use crate::{Command, Error, ServerInfo};
+
+// === impl RedisService ===
+
+impl RedisService {
+    /// Asks for a sign of life and tells how long it took.
+    ///
+    /// # Errors
+    /// Any [`Error`], within the health timeout.
+    pub async fn ping(&self) -> Result<Duration, Error> {
+        let started = Instant::now();
+        self.execute_with_deadline("redis.ping", Command::new("PING"), self.inner.config.health_timeout).await?;
+        Ok(started.elapsed())
+    }
+
+    /// What the server tells of itself; in Cluster, what one of the nodes does.
+    ///
+    /// # Errors
+    /// Any [`Error`], within the health timeout.
+    pub async fn server_info(&self) -> Result<ServerInfo, Error> {
+        const OPERATION: &str = "redis.info";
+        // Several sections in one call need Redis 7; the default sections are in every version.
+        let command = Command::new("INFO");
+        let reply = self.execute_with_deadline(OPERATION, command, self.inner.config.health_timeout).await?;
+        let text = reply.into_string().map_err(|error| error.during(OPERATION))?;
+        Ok(ServerInfo::parse(&text))
+    }
+}
+
+#[async_trait]
+impl HealthCheck for RedisService {
+    fn name(&self) -> &'static str {
+        "redis"
+    }
+
+    async fn check(&self) -> ComponentHealth {
+        match (self.ping().await, self.breaker()) {
+            (Ok(latency), BreakerState::Closed) => ComponentHealth::ok().with_latency(latency),
+            (Ok(latency), state) => {
+                ComponentHealth::degraded(format!("circuit breaker: {state:?}")).with_latency(latency)
+            }
+            (Err(error), BreakerState::Closed) => ComponentHealth::down(error.to_string()),
+            (Err(error), state) => ComponentHealth::down(format!("{error}; circuit breaker: {state:?}")),
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Commands, pipelines and scripts on a server that is well.
+
+use std::sync::LazyLock;
+
+use bytes::Bytes;
+use trackside_core::{ErrorKind, HealthCheck, HealthStatus};
+use trackside_redis::{Command, Error, Reply, Script};
+use trackside_testkit::RedisServer;
+
+use crate::support::{on, shared};
+
+static ADD: LazyLock<Script> = LazyLock::new(|| {
+    Script::new("test.add", "redis.call('INCRBY', KEYS[1], ARGV[1]) return {redis.call('GET', KEYS[1]), false, 7}")
+});
+
+#[tokio::test]
+async fn a_command_brings_its_answer() {
+    let redis = shared().await;
+    let key = redis.prefix().key("text");
+    redis.execute("test.write", Command::new("SET").key(&key).arg("hällo\r\n")).await.unwrap();
+    let reply = redis.execute("test.read", Command::new("GET").key(&key)).await.unwrap();
+    assert_eq!(reply.into_string().unwrap(), "hällo\r\n");
+    let missing = redis.execute("test.read", Command::new("GET").key(key + "no")).await.unwrap();
+    assert!(missing.is_nil());
+}
+
+#[tokio::test]
+async fn a_map_comes_as_alternating_keys_and_values() {
+    let redis = shared().await;
+    let key = redis.prefix().key("hash");
+    redis.execute("test.write", Command::new("HSET").key(&key).args(["a", "1", "b", "2"])).await.unwrap();
+    let pairs = redis.execute("test.read", Command::new("HGETALL").key(&key)).await.unwrap().into_pairs().unwrap();
+    let mut pairs: Vec<_> = pairs.into_iter().map(|(k, v)| (k.into_string().unwrap(), v.as_int().unwrap())).collect();
+    pairs.sort();
+    assert_eq!(pairs, [("a".to_owned(), 1), ("b".to_owned(), 2)]);
+}
+
+#[tokio::test]
+async fn a_pipeline_gives_each_command_its_own_outcome() {
+    let redis = shared().await;
+    let key = redis.prefix().key("list");
+    let replies = redis
+        .pipeline(
+            "test.pipeline",
+            vec![
+                Command::new("RPUSH").key(&key).arg("x"),
+                Command::new("INCR").key(&key),
+                Command::new("LLEN").key(&key),
+            ],
+        )
+        .await
+        .unwrap();
+    assert_eq!(replies[0], Ok(Reply::Int(1)));
+    assert!(matches!(&replies[1], Err(Error::Server { code, .. }) if code == "WRONGTYPE"), "{replies:?}");
+    assert_eq!(replies[2], Ok(Reply::Int(1)));
+    let alone = redis.pipeline("test.pipeline", vec![Command::new("INCR").key(&key)]).await.unwrap();
+    assert_eq!(alone[0].as_ref().unwrap_err().kind(), ErrorKind::InvalidData);
+}
+
+#[tokio::test]
+async fn a_script_runs_although_the_server_has_forgotten_it() {
+    let server = RedisServer::start().await.unwrap();
+    let redis = on(&server).await;
+    let run = async || {
+        let reply = redis.run(&ADD, vec!["sum".to_owned()], vec![Bytes::from_static(b"5")]).await.unwrap();
+        let [sum, nothing, seven] = reply.into_array_of::<3>().unwrap();
+        assert!(nothing.is_nil());
+        assert_eq!(seven.as_int().unwrap(), 7);
+        sum.as_int().unwrap()
+    };
+    assert_eq!(run().await, 5);
+    assert_eq!(run().await, 10);
+    server.cli(&["SCRIPT", "FLUSH"]);
+    assert_eq!(run().await, 15);
+}
+
+#[tokio::test]
+async fn an_error_raised_by_a_script_keeps_its_code() {
+    let redis = shared().await;
+    let script = Script::new("test.raise", "return redis.error_reply('LOST the lease is gone')");
+    let error = redis.run(&script, vec![redis.prefix().key("k")], vec![]).await.unwrap_err();
+    assert_eq!(error.code(), Some("LOST"));
+    assert_eq!(error.kind(), ErrorKind::Internal);
+}
+
+#[tokio::test]
+async fn a_command_that_would_change_a_shared_connection_is_refused() {
+    let redis = shared().await;
+    for name in ["SUBSCRIBE", "SELECT", "MULTI", "monitor"] {
+        let error = redis.execute("test.abuse", Command::new(name).arg("1")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn health_is_ok_with_a_latency_and_the_server_tells_of_itself() {
+    let redis = shared().await;
+    let health = redis.check().await;
+    assert_eq!(health.status, HealthStatus::Ok, "{health:?}");
+    assert!(health.latency_ms.is_some());
+    let info = redis.server_info().await.unwrap();
+    assert!(info.version_numbers() >= (6, 2, 0), "{info:?}");
+    assert!(info.memory_used > 0 && info.connected_clients > 0);
+}
