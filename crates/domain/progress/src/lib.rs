@@ -1,1 +1,26 @@
-//! Live progress: operations with steps, messages and percent, and a resumable stream of their events.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod change;
+mod claim;
+mod config;
+mod error;
+mod event;
+mod id;
+mod manager;
+mod memory;
+mod metrics;
+mod operation;
+mod store;
+mod stream;
+mod writer;
+
+pub use config::Config;
+pub use error::Error;
+pub use event::{EventKind, Frame, ProgressEvent};
+pub use id::{EventId, ProgressId};
+pub use manager::{Lookup, ProgressTracker, Receipt};
+pub use memory::MemoryProgressStore;
+pub use operation::{FinalStatus, NewOperation, Snapshot, Status, StepSnapshot, StepSpec, Update};
+
+pub use store::{Append, Appended, Head, LiveFeed, LiveSignal, MAX_FRAMES, ProgressStore, WriterId};
