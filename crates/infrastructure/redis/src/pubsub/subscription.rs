@@ -41,7 +41,6 @@ pub struct Subscription {
 
 /// What a subscription hears.
 #[derive(Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum PubSubEvent {
     /// A message.
     Message {

@@ -42,12 +42,12 @@ pub(super) enum Outcome {
 
 /// Asks for topics of one kind, at most [`BATCH`].
 pub(super) async fn subscribe(client: &Client, topics: &[Topic], deadline: Duration) -> Outcome {
-    exchange(client, topics, deadline, true).await
+    Box::pin(exchange(client, topics, deadline, true)).await
 }
 
 /// Gives topics of one kind up, at most [`BATCH`].
 pub(super) async fn unsubscribe(client: &Client, topics: &[Topic], deadline: Duration) -> Outcome {
-    exchange(client, topics, deadline, false).await
+    Box::pin(exchange(client, topics, deadline, false)).await
 }
 
 async fn exchange(client: &Client, topics: &[Topic], deadline: Duration, wanted: bool) -> Outcome {

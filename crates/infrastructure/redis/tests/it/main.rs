@@ -1,6 +1,8 @@
 //! The service against real servers that are killed, frozen, replaced and full.
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 
 mod calls;
+mod outages;
 mod pubsub;
+mod refusals;
 mod support;

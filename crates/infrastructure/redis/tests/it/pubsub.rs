@@ -78,7 +78,6 @@ async fn a_slow_reader_gets_a_gap_and_then_the_newest_messages() {
         match next(&mut slow).await {
             PubSubEvent::Gap { .. } => gaps += 1,
             PubSubEvent::Message { payload, .. } => last = Some(payload),
-            other => panic!("{other:?}"),
         }
     }
     assert_eq!(gaps, 1, "a gap that is not read yet covers what is lost after it");

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use trackside_core::KeyPrefix;
-use trackside_redis::{Config, RedisService};
-use trackside_testkit::RedisServer;
+use trackside_redis::{Command, Config, Error, RedisService};
+use trackside_resilience::BreakerState;
+use trackside_testkit::{RedisServer, eventually};
 
 /// Longer than anything takes on a loaded machine; a test that needs it has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -27,4 +28,20 @@ pub(crate) async fn connected(config: Config) -> RedisService {
     let redis = RedisService::start(config).unwrap();
     redis.wait_until_connected(PATIENCE).await.unwrap();
     redis
+}
+
+/// The settings for a server, with its default timeouts.
+pub(crate) fn config(server: &RedisServer) -> Config {
+    Config::new(server.url().parse().unwrap())
+}
+
+/// One call that any server answers.
+pub(crate) async fn touch(redis: &RedisService) -> Result<(), Error> {
+    redis.execute("test.touch", Command::new("INCR").key("touched")).await.map(drop)
+}
+
+/// Waits until the service lets calls through again and they succeed.
+pub(crate) async fn recovered(redis: &RedisService) {
+    eventually(|| touch(redis), PATIENCE).await;
+    eventually(|| async { redis.breaker() == BreakerState::Closed }, PATIENCE).await;
 }
