@@ -22,7 +22,9 @@ pub(crate) fn check(file: &SourceFile) -> Vec<Finding> {
         findings.push(find(1, "manifest-lints", "add `[lints]` with `workspace = true`".to_owned()));
     }
     for (name, declaration) in TABLES.iter().filter_map(|table| manifest.get(*table)?.as_table()).flatten() {
-        if !is_inherited(Some(declaration)) {
+        // A crate that turns on its own features for its tests names itself.
+        let is_itself = declaration.get("path").and_then(Value::as_str) == Some(".");
+        if !is_inherited(Some(declaration)) && !is_itself {
             let advice = format!(
                 "declare {name} in the root's [workspace.dependencies] and write `{name}.workspace = true` here"
             );
@@ -63,6 +65,12 @@ mod tests {
     fn a_version_outside_the_root_is_found() {
         let text = "[lints]\nworkspace = true\n[dev-dependencies]\nserde_json = \"1\"\n";
         assert_eq!(rules(text), [(4, "manifest-dependency")]);
+    }
+
+    #[test]
+    fn a_crate_may_name_itself() {
+        let text = "[lints]\nworkspace = true\n[dev-dependencies]\na = { path = \".\", features = [\"laws\"] }\n";
+        assert_eq!(rules(text), []);
     }
 
     #[test]
