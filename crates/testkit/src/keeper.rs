@@ -83,6 +83,21 @@ impl KeptProcess {
         kill(self.pid()?, signal).with_context(|| format!("cannot send {signal}"))
     }
 
+    /// Asks the server to end and waits for it; true when it did within that time.
+    pub(crate) fn end(&mut self, signal: Signal, within: Duration) -> bool {
+        let deadline = Instant::now() + within;
+        if self.signal(signal).is_err() {
+            return true;
+        }
+        while Instant::now() < deadline {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return true;
+            }
+            thread::park_timeout(Duration::from_millis(3));
+        }
+        false
+    }
+
     /// The server's process id.
     pub(crate) fn pid(&self) -> Result<Pid> {
         Ok(Pid::from_raw(i32::try_from(self.child.id())?))
