@@ -1,1 +1,25 @@
-//! Agent control: pause, resume, status and the emergency brake.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod config;
+mod error;
+mod event;
+mod latch;
+mod manager;
+mod memory;
+mod message;
+mod metrics;
+mod run;
+mod state;
+mod store;
+mod verify;
+
+pub use config::Config;
+pub use error::Error;
+pub use event::{ControlEvent, ControlEvents};
+pub use manager::{AgentControl, Paused};
+pub use memory::MemoryControlBus;
+pub use message::{Channel, Message};
+pub use state::{AgentState, AgentStatus, BrakeScope, BrakeState, PauseReceipt, PauseRequest, ResumeReceipt};
+pub use store::{Brakes, BusFeed, BusSignal, ControlBus, Engaged, Release, Released};
+pub use verify::{StopOutcome, StopReport, Verification};

@@ -1,0 +1,3 @@
+//! Integration tests of trackside-control.
+
+mod control;
