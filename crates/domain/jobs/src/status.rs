@@ -1,0 +1,83 @@
+//! The port of the status store: the state of recent jobs, shared between processes and readable by anyone who knows
+//! the key `job:{job_id}:status`.
+//!
+//! # Laws
+//! - **S-L1** what was put is read back until its time to live is over, and not afterwards.
+//! - **S-L2** [`put_if_absent`](JobStatusStore::put_if_absent) never replaces what is there.
+
+use std::{
+    collections::HashMap,
+    fmt::Debug,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use tokio::time::Instant;
+use trackside_core::TaskId;
+
+use crate::{Error, JobRecord};
+
+/// Where the state of recent jobs is kept. See the [module documentation](self) for the laws.
+#[async_trait]
+pub trait JobStatusStore: Send + Sync + Debug + 'static {
+    /// Writes the state of a job; it is kept for `ttl`.
+    async fn put(&self, record: &JobRecord, ttl: Duration) -> Result<(), Error>;
+
+    /// Writes the state of a job unless there is one already.
+    async fn put_if_absent(&self, record: &JobRecord, ttl: Duration) -> Result<(), Error>;
+
+    /// The state of a job, while it is kept.
+    async fn get(&self, id: TaskId) -> Result<Option<JobRecord>, Error>;
+}
+
+/// The states of this process' jobs.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// use trackside_jobs::{JobStatusStore, MemoryJobStatusStore};
+/// let store = MemoryJobStatusStore::default();
+/// let unknown = trackside_core::TaskId::generate(&"agent_tasks".parse().unwrap());
+/// assert!(store.get(unknown).await.unwrap().is_none());
+/// # });
+/// ```
+#[derive(Debug, Default)]
+pub struct MemoryJobStatusStore {
+    states: Mutex<HashMap<TaskId, (Instant, JobRecord)>>,
+}
+
+// === impl MemoryJobStatusStore ===
+
+impl MemoryJobStatusStore {
+    /// The states that have not expired. Expired ones go when the map would otherwise grow.
+    fn states(&self) -> MutexGuard<'_, HashMap<TaskId, (Instant, JobRecord)>> {
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        if states.len() == states.capacity() {
+            let now = Instant::now();
+            states.retain(|_, (expires, _)| *expires > now);
+        }
+        states
+    }
+}
+
+#[async_trait]
+impl JobStatusStore for MemoryJobStatusStore {
+    async fn put(&self, record: &JobRecord, ttl: Duration) -> Result<(), Error> {
+        self.states().insert(record.job_id, (Instant::now() + ttl, record.clone()));
+        Ok(())
+    }
+
+    async fn put_if_absent(&self, record: &JobRecord, ttl: Duration) -> Result<(), Error> {
+        let now = Instant::now();
+        let mut states = self.states();
+        if states.get(&record.job_id).is_none_or(|(expires, _)| *expires <= now) {
+            states.insert(record.job_id, (now + ttl, record.clone()));
+        }
+        Ok(())
+    }
+
+    async fn get(&self, id: TaskId) -> Result<Option<JobRecord>, Error> {
+        let now = Instant::now();
+        Ok(self.states().get(&id).filter(|(expires, _)| *expires > now).map(|(_, record)| record.clone()))
+    }
+}
