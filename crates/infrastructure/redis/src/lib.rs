@@ -30,5 +30,5 @@ pub use info::{Flavour, Role, ServerInfo};
 pub use pubsub::{GapReason, PubSubEvent, Subscription};
 pub use reply::Reply;
 pub use script::Script;
-pub use service::RedisService;
+pub use service::{RedisService, Ttl};
 pub use url::{InvalidUrl, RedisUrl};

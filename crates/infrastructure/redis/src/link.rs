@@ -243,7 +243,32 @@ fn problem_of(error: &DriverError) -> Problem {
     };
     let reason = match refusal {
         Some(refusal) => refusal.to_string(),
-        None => error.details().to_owned(),
+        None => plain(error.details()),
     };
     Problem { reason: reason.into(), refusal }
+}
+
+/// The driver writes I/O errors in Rust's debug form; people read `Connection refused`, or `invalid peer certificate: …`.
+fn plain(details: &str) -> String {
+    let between = |start: &str, end: &str| {
+        let (_, rest) = details.split_once(start)?;
+        rest.rsplit_once(end).map(|(text, _)| text.to_owned())
+    };
+    between("message: \"", "\"")
+        .or_else(|| between("error: ", " }").map(|text| format!("tls or protocol: {text}")))
+        .unwrap_or_else(|| details.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn an_error_of_the_driver_reads_like_a_sentence() {
+        let refused = r#"Os { code: 111, kind: ConnectionRefused, message: "Connection refused" }"#;
+        assert_eq!(plain(refused), "Connection refused");
+        let tls = "Custom { kind: InvalidData, error: AlertReceived(UnknownCA) }";
+        assert_eq!(plain(tls), "tls or protocol: AlertReceived(UnknownCA)");
+        assert_eq!(plain("Connection closed."), "Connection closed.");
+    }
 }

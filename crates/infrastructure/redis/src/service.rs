@@ -4,6 +4,9 @@ mod calls;
 mod door;
 mod guardian;
 mod health;
+mod typed;
+
+pub use self::typed::Ttl;
 
 use std::{
     fmt,

@@ -5,4 +5,8 @@ mod calls;
 mod outages;
 mod pubsub;
 mod refusals;
+mod secrets;
 mod support;
+mod topologies;
+mod typed;
+mod unknown_outcomes;
