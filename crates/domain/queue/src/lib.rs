@@ -10,6 +10,8 @@ mod manager;
 mod memory;
 pub mod metrics;
 mod processor;
+#[cfg(feature = "redis")]
+mod redis;
 mod store;
 mod task;
 
@@ -22,6 +24,8 @@ pub use processor::{
     RunningTask, StartGate, StopReason, TaskContext, TaskEvent, TaskFailure, TaskHandler, TaskObserver, TaskProcessor,
     handler_fn,
 };
+#[cfg(feature = "redis")]
+pub use redis::RedisQueueStore;
 pub use store::{
     BrakeChange, BrakeScope, DeadCursor, DeadLetter, MAX_BATCH, Order, Outcome, PeekedTask, QueueStats, QueueStore,
     Renewal, Renewed, Settled, Settlement, Step, StepReply,

@@ -132,12 +132,12 @@ pub async fn l14_a_task_has_a_status_all_its_life(harness: &impl Harness) -> Res
         tenant_id: Some("tenant/9".into()),
         ..TaskOptions::default()
     });
-    task.options.due = Due::After(Duration::from_secs(1));
+    task.options.due = Due::After(Duration::from_secs(60));
     driver.enqueue(&[task.clone()]).await?;
 
     let status = driver.status(task.id).await?.unwrap_or_else(|| unreachable!("just enqueued"));
     assert_eq!((status.state, status.attempts), (TaskState::Delayed, 0));
-    assert_eq!(status.due_at.map(|due| due.millis_since(status.enqueued_at)), Some(1_000));
+    assert_eq!(status.due_at.map(|due| due.millis_since(status.enqueued_at)), Some(60_000));
     assert_eq!((status.id, &status.queue, &status.kind), (task.id, &driver.queue, &task.kind));
     assert_eq!(status.user_id, task.options.user_id);
     assert_eq!(status.project_id, task.options.project_id);
@@ -145,7 +145,7 @@ pub async fn l14_a_task_has_a_status_all_its_life(harness: &impl Harness) -> Res
     assert_eq!(status.correlation_id.as_str(), task.id.to_string(), "its own id unless the producer named another");
     assert_eq!((status.started_at, status.finished_at, status.worker_id), (None, None, None));
 
-    driver.advance(Duration::from_secs(1)).await;
+    driver.advance(Duration::from_secs(60)).await;
     let claimed = driver.claim(1).await?.claimed.remove(0);
     assert_eq!((claimed.attempt, claimed.crashes, claimed.timeout), (1, 0, task.options.timeout));
     assert_eq!((&claimed.payload, &claimed.project_id), (&task.payload, &task.options.project_id));

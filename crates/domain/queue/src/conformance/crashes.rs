@@ -53,8 +53,9 @@ pub async fn l9_ended_leases_are_taken_back_in_bounded_rounds(harness: &impl Har
     let tasks = driver.tasks(MAX_REAPED + 5);
     driver.enqueue(&tasks).await?;
     driver.claim(tasks.len()).await?;
-    driver.advance_with_steps(driver.lease() - Duration::from_secs(1)).await?;
-    driver.advance(Duration::from_secs(1)).await;
+    let quarter = driver.lease() / 4;
+    driver.advance_with_steps(driver.lease() - quarter).await?;
+    driver.advance(quarter).await;
     let first = driver.claim(0).await?;
     assert_eq!(first.next_due, Some(Duration::ZERO), "ask again at once");
     let stats = driver.stats().await?;

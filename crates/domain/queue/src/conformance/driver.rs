@@ -51,7 +51,7 @@ impl<'h, H: Harness> Driver<'h, H> {
     // --- tasks ---
 
     pub(super) fn task(&self) -> NewTask {
-        self.task_with(TaskOptions { retry: RetryPolicy::Fixed { delay_ms: 1_000 }, ..TaskOptions::default() })
+        self.task_with(TaskOptions { retry: RetryPolicy::Fixed { delay_ms: 60_000 }, ..TaskOptions::default() })
     }
 
     pub(super) fn task_with(&self, options: TaskOptions) -> NewTask {

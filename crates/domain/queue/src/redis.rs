@@ -1,0 +1,268 @@
+//! The store on Redis or Valkey: durable as the server is, shared by all processes.
+
+mod bell;
+mod call;
+mod keys;
+mod record;
+mod scripts;
+mod step;
+mod views;
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
+use trackside_core::{QueueName, TaskId};
+use trackside_redis::{Command, RedisService};
+
+use self::{
+    bell::Bell,
+    call::{Call, failed},
+    keys::QueueKeys,
+    record::Record,
+};
+use crate::{
+    BrakeChange, BrakeScope, Config, DeadCursor, DeadLetter, Due, Error, NewTask, PeekedTask, QueueStats, QueueStore,
+    Step, StepReply, TaskState, TaskStatus, limits, limits::check_batch,
+};
+
+/// Queues on Redis, obeying the laws of [`QueueStore`]. Clones share connections and wake-ups.
+///
+/// Every operation is one script: atomic, on one slot of a Cluster, by the server's clock, and at most 256 tasks long.
+/// A step needs a second one when it meets an element that a plain client pushed, or a cancelled task whose worker died.
+///
+/// ```no_run
+/// use trackside_queue::{Config, RedisQueueStore};
+/// use trackside_redis::RedisService;
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let redis = RedisService::start(trackside_redis::Config::new("redis://localhost:6379".parse()?))?;
+/// let store = RedisQueueStore::new(redis, Config::default());
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone)]
+pub struct RedisQueueStore {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    redis: RedisService,
+    config: Config,
+    /// Milliseconds that scripts add to the server's clock: 0, except where the laws are tested.
+    offset_ms: Arc<AtomicU64>,
+    lines: Mutex<HashMap<QueueName, Arc<Line>>>,
+    tasks: TaskTracker,
+    shutdown: CancellationToken,
+    _ends: DropGuard,
+}
+
+/// What this process remembers of a queue.
+#[derive(Debug)]
+struct Line {
+    name: QueueName,
+    keys: Arc<QueueKeys>,
+    bell: Arc<Bell>,
+    /// For how many steps elements of plain clients are expected.
+    foreign_steps: AtomicU32,
+}
+
+// === impl RedisQueueStore ===
+
+impl RedisQueueStore {
+    /// Queues under the prefix of `redis`, which must contain no braces.
+    #[must_use]
+    pub fn new(redis: RedisService, config: Config) -> Self {
+        Self::with_offset(redis, config, Arc::default())
+    }
+
+    /// As [`new`](Self::new), with milliseconds that are added to the server's clock, so that tests can move it.
+    #[cfg(feature = "conformance")]
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_clock_offset(redis: RedisService, config: Config, offset_ms: Arc<AtomicU64>) -> Self {
+        Self::with_offset(redis, config, offset_ms)
+    }
+
+    /// Ends the waits for work and closes their connections. Dropping the last clone does so too, in the background.
+    pub async fn shutdown(&self) {
+        self.inner.shutdown.cancel();
+        self.inner.tasks.close();
+        self.inner.tasks.wait().await;
+    }
+
+    fn with_offset(redis: RedisService, config: Config, offset_ms: Arc<AtomicU64>) -> Self {
+        let shutdown = CancellationToken::new();
+        let inner = Inner {
+            redis,
+            config,
+            offset_ms,
+            lines: Mutex::default(),
+            tasks: TaskTracker::new(),
+            _ends: shutdown.clone().drop_guard(),
+            shutdown,
+        };
+        Self { inner: Arc::new(inner) }
+    }
+}
+
+#[async_trait]
+impl QueueStore for RedisQueueStore {
+    async fn register(&self, queue: &QueueName) -> Result<bool, Error> {
+        let command = Command::new("SADD").key(keys::queues(self.inner.redis.prefix())).arg(queue.as_str());
+        let reply = self.inner.redis.execute("queue.register", command).await;
+        reply.and_then(|added| added.as_bool()).map_err(|error| failed("queue.register", error))
+    }
+
+    async fn queues(&self) -> Result<Vec<QueueName>, Error> {
+        let command = Command::new("SMEMBERS").key(keys::queues(self.inner.redis.prefix()));
+        let names = self.inner.redis.execute("queue.list", command).await.and_then(|reply| reply.into_array());
+        let mut queues = Vec::new();
+        for name in names.map_err(|error| failed("queue.list", error))? {
+            queues.push(name.into_string().map_err(|error| failed("queue.list", error))?.parse()?);
+        }
+        queues.sort();
+        Ok(queues)
+    }
+
+    async fn enqueue(&self, queue: &QueueName, tasks: &[NewTask]) -> Result<Vec<TaskState>, Error> {
+        check_batch(tasks.len())?;
+        let line = self.inner.line(queue);
+        let mut call = self.inner.call(&line).arg(tasks.len());
+        for task in tasks {
+            let due = match task.options.due {
+                Due::Now => String::new(),
+                Due::After(delay) => format!("d{}", limits::millis(delay)),
+                Due::At(at) => format!("a{}", at.as_millis()),
+            };
+            let record = Record::write(task)
+                .map_err(|error| Error::InvalidTask { field: "options", reason: error.to_string() })?;
+            let level = record::level_letter(task.options.priority);
+            call = call.id(task.id).arg(level).arg(due).bucket(task.id).arg(record);
+        }
+        views::states(call.run(&self.inner, &scripts::ENQUEUE).await?, &scripts::ENQUEUE)
+    }
+
+    async fn step(&self, queue: &QueueName, step: Step) -> Result<StepReply, Error> {
+        for given in [step.settle.len(), step.renew.len(), step.credits] {
+            check_batch(given)?;
+        }
+        self.inner.step(&self.inner.line(queue), step).await
+    }
+
+    async fn wait_for_work(&self, queue: &QueueName, timeout: Duration) -> Result<(), Error> {
+        let (inner, line) = (&self.inner, self.inner.line(queue));
+        line.bell.start(&inner.redis, &line.keys, inner.config.idle_wait, &inner.tasks, &inner.shutdown)?;
+        line.bell.wait(timeout).await;
+        Ok(())
+    }
+
+    async fn status(&self, queue: &QueueName, id: TaskId) -> Result<Option<TaskStatus>, Error> {
+        let line = self.inner.line(queue);
+        let call = self.inner.call(&line).id(id).only_bucket(id);
+        views::status(call.run(&self.inner, &scripts::STATUS).await?, queue, id)
+    }
+
+    async fn peek(&self, queue: &QueueName, limit: usize) -> Result<Vec<PeekedTask>, Error> {
+        check_batch(limit)?;
+        let line = self.inner.line(queue);
+        views::peeked(self.inner.call(&line).arg(limit).run(&self.inner, &scripts::PEEK).await?)
+    }
+
+    async fn stats(&self, queue: &QueueName) -> Result<QueueStats, Error> {
+        let line = self.inner.line(queue);
+        views::stats(self.inner.call(&line).run(&self.inner, &scripts::STATS).await?)
+    }
+
+    async fn set_paused(&self, queue: &QueueName, paused: bool) -> Result<(), Error> {
+        let line = self.inner.line(queue);
+        self.inner.call(&line).arg(u8::from(paused)).run(&self.inner, &scripts::PAUSE).await?;
+        line.bell.set_paused(paused);
+        Ok(())
+    }
+
+    async fn cancel(&self, queue: &QueueName, id: TaskId, reason: &str) -> Result<Option<TaskState>, Error> {
+        let line = self.inner.line(queue);
+        let call = self.inner.call(&line).id(id).arg(limits::reason(reason)).only_bucket(id);
+        views::state(call.run(&self.inner, &scripts::CANCEL).await?, &scripts::CANCEL)
+    }
+
+    async fn set_brake(&self, queue: &QueueName, change: &BrakeChange) -> Result<(), Error> {
+        let line = self.inner.line(queue);
+        let (state, user) = (if change.engaged { "p" } else { "r" }, views::user_of(&change.scope));
+        let call = self.inner.call(&line).arg(user).arg(state).arg(change.revision);
+        call.run(&self.inner, &scripts::BRAKE).await?;
+        Ok(())
+    }
+
+    async fn unpark(&self, queue: &QueueName, scope: &BrakeScope, limit: usize) -> Result<usize, Error> {
+        check_batch(limit)?;
+        let line = self.inner.line(queue);
+        let everyone = u8::from(*scope == BrakeScope::Everyone);
+        let call = self.inner.call(&line).arg(views::user_of(scope)).arg(everyone).arg(limit);
+        views::count(&call.run(&self.inner, &scripts::UNPARK).await?, &scripts::UNPARK)
+    }
+
+    async fn dead_letters(
+        &self,
+        queue: &QueueName,
+        cursor: Option<DeadCursor>,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, Error> {
+        check_batch(limit)?;
+        let line = self.inner.line(queue);
+        let call = self.inner.call(&line).arg(limit);
+        let call = match cursor {
+            Some(cursor) => call.arg(cursor.died_at.as_millis()).id(cursor.id),
+            None => call.arg("").arg(""),
+        };
+        views::letters(call.run(&self.inner, &scripts::LETTERS).await?, queue)
+    }
+
+    async fn requeue_dead(&self, queue: &QueueName, ids: &[TaskId]) -> Result<usize, Error> {
+        check_batch(ids.len())?;
+        let line = self.inner.line(queue);
+        let call = ids.iter().fold(self.inner.call(&line), |call, id| call.id(*id));
+        views::count(&call.run(&self.inner, &scripts::REQUEUE).await?, &scripts::REQUEUE)
+    }
+
+    async fn purge_dead(&self, queue: &QueueName, ids: &[TaskId]) -> Result<usize, Error> {
+        check_batch(ids.len())?;
+        let line = self.inner.line(queue);
+        let call = ids.iter().fold(self.inner.call(&line), |call, id| call.id(*id).bucket(*id));
+        views::count(&call.run(&self.inner, &scripts::PURGE).await?, &scripts::PURGE)
+    }
+}
+
+// === impl Inner ===
+
+impl Inner {
+    fn line(&self, queue: &QueueName) -> Arc<Line> {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(line) = lines.get(queue) {
+            return Arc::clone(line);
+        }
+        let line = Arc::new(Line {
+            name: queue.clone(),
+            keys: Arc::new(QueueKeys::new(self.redis.prefix(), queue)),
+            bell: Arc::new(Bell::new()),
+            foreign_steps: AtomicU32::new(0),
+        });
+        lines.insert(queue.clone(), Arc::clone(&line));
+        line
+    }
+
+    fn call<'k>(&self, line: &'k Line) -> Call<'k> {
+        Call::new(&line.keys, &self.config, self.offset_ms.load(Ordering::Relaxed))
+    }
+}

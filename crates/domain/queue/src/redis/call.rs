@@ -1,0 +1,80 @@
+//! One script call: the keys that every script is passed, the buckets of the ids it names, and its arguments.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use trackside_core::{ErrorKind, TaskId};
+use trackside_redis::{Arg, Reply, Script};
+
+use super::{
+    Inner,
+    keys::{self, QueueKeys},
+};
+use crate::{Config, Error, limits};
+
+/// A call in the making.
+#[derive(Debug)]
+pub(super) struct Call<'k> {
+    queue: &'k QueueKeys,
+    keys: Vec<String>,
+    args: Vec<Bytes>,
+    /// The position of each bucket among the keys, from 1.
+    buckets: HashMap<u64, usize>,
+}
+
+/// An answer of a shape that no version of a script gives.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer is not what the script of this version gives: {0}")]
+struct UnexpectedAnswer(&'static str);
+
+// === impl Call ===
+
+impl<'k> Call<'k> {
+    pub(super) fn new(queue: &'k QueueKeys, config: &Config, offset_ms: u64) -> Self {
+        let call = Self { queue, keys: queue.fixed().to_vec(), args: Vec::new(), buckets: HashMap::new() };
+        call.arg(offset_ms).arg(limits::millis(config.retention))
+    }
+
+    pub(super) fn arg(mut self, arg: impl Into<Arg>) -> Self {
+        self.args.push(arg.into().into_bytes());
+        self
+    }
+
+    /// The id in its short form.
+    pub(super) fn id(self, id: TaskId) -> Self {
+        self.arg(id.to_key())
+    }
+
+    /// The position of the bucket that the final record of this id belongs to.
+    pub(super) fn bucket(mut self, id: TaskId) -> Self {
+        let bucket = keys::bucket_of(id);
+        let next = self.buckets.len() + 1;
+        let position = *self.buckets.entry(bucket).or_insert(next);
+        if position == next {
+            self.keys.push(self.queue.done(bucket));
+        }
+        self.arg(position)
+    }
+
+    /// The bucket of the only id of a call, which the script finds without being told its position.
+    pub(super) fn only_bucket(mut self, id: TaskId) -> Self {
+        self.keys.push(self.queue.done(keys::bucket_of(id)));
+        self
+    }
+
+    pub(super) async fn run(self, store: &Inner, script: &Script) -> Result<Reply, Error> {
+        store.redis.run(script, self.keys, self.args).await.map_err(|error| failed(script.name(), error))
+    }
+}
+
+// === errors ===
+
+/// What the store answers when Redis, or a conversion of its answer, failed.
+pub(super) fn failed(operation: &'static str, error: trackside_redis::Error) -> Error {
+    Error::Store { operation, kind: error.kind(), source: Box::new(error) }
+}
+
+/// What the store answers when an answer makes no sense.
+pub(super) fn unexpected(script: &Script, what: &'static str) -> Error {
+    Error::Store { operation: script.name(), kind: ErrorKind::InvalidData, source: Box::new(UnexpectedAnswer(what)) }
+}

@@ -1,0 +1,112 @@
+//! Every key of a queue in Redis, and what it holds. The reference for whoever looks with `redis-cli`.
+//!
+//! `T` stands for `{<prefix><queue>:queue}`: the hash tag that keeps one queue in one slot of a Cluster. The list of
+//! normal priority is the plain key `<prefix><queue>:queue`, which is in the same slot because its whole name is the
+//! tag. A prefix must therefore contain no braces.
+//!
+//! | key | type | holds | expires |
+//! |---|---|---|---|
+//! | `<queue>:queue` | list | ready ids of normal priority: `LPUSH` enqueues, the right end is next. Elements that are no id were pushed by a plain client | empty lists vanish |
+//! | `T:critical` `T:high` `T:low` | list | the other levels, alike | empty lists vanish |
+//! | `T:tasks` | hash | id → record of every unfinished task, dead letters included | never: unfinished work |
+//! | `T:delayed` | sorted set | id by due time | never: unfinished work |
+//! | `T:lease` | sorted set | id of each active task by the end of its lease | never: unfinished work |
+//! | `T:own` | hash | id → `<fence>\|<started>\|<worker>\|<user>` of each active task | never: unfinished work |
+//! | `T:crash` | hash | id → leases that ended unsettled | removed with the task |
+//! | `T:parked` | sorted set | `<user>\0<id>`, all with score 0, so that they are in order | never: unfinished work |
+//! | `T:brake` | hash | user, or `* everyone` → `p<revision>` engaged or `r<revision>` released | a day after the last release |
+//! | `T:orders` | hash | id → `cancel:<reason>` for active tasks | removed with the task |
+//! | `T:dead` | sorted set | id of each dead letter by its time of death | never: a dead letter waits for a decision |
+//! | `T:done:<bucket>` | hash | id → final record; the bucket is the id's time in units of 65.536 s | retention after the last write |
+//! | `T:wake` | list | one token at most, for those who wait | never: one byte |
+//! | `T:meta` | hash | `paused`, `fence`, counters, `braked` (engaged brakes), `gone_<level>` (ids in a list whose task was cancelled), times of the last step and grace | never: the queue's own state |
+//! | `trackside:queues` | set | the names of all known queues | never: the index |
+//!
+//! All times are milliseconds since 1970 by the server's clock. Ids are in the short form of
+//! [`TaskId::to_key`](trackside_core::TaskId::to_key). Records are described in `record.rs`.
+
+use trackside_core::{KeyPrefix, QueueName, TaskId};
+
+/// The keys that every script is passed, in the order of `lib.lua`.
+pub(super) const FIXED: usize = 15;
+
+/// The keys of one queue.
+#[derive(Debug)]
+pub(super) struct QueueKeys {
+    /// `{<prefix><queue>:queue}`.
+    tag: String,
+    fixed: [String; FIXED],
+}
+
+// === impl QueueKeys ===
+
+impl QueueKeys {
+    pub(super) fn new(prefix: &KeyPrefix, queue: &QueueName) -> Self {
+        let normal = prefix.key(&format!("{queue}:queue"));
+        let tag = format!("{{{normal}}}");
+        let tagged = |name: &str| format!("{tag}:{name}");
+        let fixed = [
+            tagged("critical"),
+            tagged("high"),
+            normal,
+            tagged("low"),
+            tagged("tasks"),
+            tagged("delayed"),
+            tagged("lease"),
+            tagged("own"),
+            tagged("crash"),
+            tagged("parked"),
+            tagged("brake"),
+            tagged("orders"),
+            tagged("dead"),
+            tagged("wake"),
+            tagged("meta"),
+        ];
+        Self { tag, fixed }
+    }
+
+    /// What every script is passed.
+    pub(super) const fn fixed(&self) -> &[String; FIXED] {
+        &self.fixed
+    }
+
+    /// The list of normal priority, into which plain clients push.
+    pub(super) fn normal(&self) -> &str {
+        &self.fixed[2]
+    }
+
+    /// The list of the wake-up token.
+    pub(super) fn wake(&self) -> &str {
+        &self.fixed[13]
+    }
+
+    /// The bucket of final records that an id belongs to.
+    pub(super) fn done(&self, bucket: u64) -> String {
+        format!("{}:done:{bucket}", self.tag)
+    }
+}
+
+/// The number of the bucket of final records that an id belongs to: it follows from the id alone.
+pub(super) fn bucket_of(id: TaskId) -> u64 {
+    id.created_at().as_millis() >> 16
+}
+
+/// The set of the names of all queues.
+pub(super) fn queues(prefix: &KeyPrefix) -> String {
+    prefix.key("trackside:queues")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documented_names_are_the_real_ones() {
+        let keys = QueueKeys::new(&KeyPrefix::new("p:"), &"enhancement".parse().unwrap());
+        assert_eq!(keys.normal(), "p:enhancement:queue");
+        assert_eq!(keys.fixed()[0], "{p:enhancement:queue}:critical");
+        assert_eq!(keys.wake(), "{p:enhancement:queue}:wake");
+        assert_eq!(keys.fixed()[FIXED - 1], "{p:enhancement:queue}:meta");
+        assert_eq!(keys.done(7), "{p:enhancement:queue}:done:7");
+    }
+}

@@ -1,0 +1,268 @@
+//! How a task is written down in Redis.
+//!
+//! ```text
+//! record        <level><enqueued>[:<lease>] <user> <header>\n<payload>
+//! final record  <finished> <state> <own>\n<first line of the record>\n<result or reason>
+//! own           <fence>|<started>|<worker>|<user>
+//! ```
+//! `level` is the first letter of the priority, `state` is `c` completed, `x` cancelled or `d` a purged dead letter,
+//! times and durations are milliseconds. What scripts need of every task stands before the header, so that only a
+//! task that failed, was given back or crashed has its header decoded there.
+//!
+//! The header is JSON with short keys; what is not said has its default, and keys that a version does not know are
+//! kept:
+//!
+//! | key | holds | key | holds |
+//! |---|---|---|---|
+//! | `k` | kind | `tp` | traceparent |
+//! | `m` | max attempts (3) | `a` | failed attempts (0) |
+//! | `t` | timeout | `r` | why the last attempt failed |
+//! | `b` | retry: `e<base>,<max>` `f<delay>` `l<delay>,…` (`e1000,60000`) | `s` `w` | start and worker of the last attempt |
+//! | `j` `n` | project, tenant | `lf` `ls` | fence and state of the last settlement that did not end it |
+//! | `c` | correlation id (the task's own) | `f` | 1 when a plain client pushed it |
+
+use std::{num::NonZeroU32, time::Duration};
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use trackside_core::{CorrelationId, QueueName, TaskId, Timestamp, TraceParent, UserId};
+
+use crate::{ClaimedTask, DEFAULT_MAX_ATTEMPTS, Fence, NewTask, Priority, RetryPolicy, TaskState, TaskStatus, limits};
+
+/// A record, read.
+#[derive(Debug)]
+pub(super) struct Record {
+    pub(super) priority: Priority,
+    pub(super) enqueued_at: Timestamp,
+    pub(super) user_id: Option<UserId>,
+    pub(super) header: Header,
+    pub(super) payload: Bytes,
+}
+
+/// Who holds a task, or held it.
+#[derive(Debug)]
+pub(super) struct Own {
+    pub(super) started_at: Timestamp,
+    pub(super) worker_id: String,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Header {
+    #[serde(rename = "k")]
+    pub(super) kind: String,
+    #[serde(rename = "m", default, skip_serializing_if = "Option::is_none")]
+    max_attempts: Option<NonZeroU32>,
+    #[serde(rename = "a", default, skip_serializing_if = "is_zero")]
+    failed: u32,
+    #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
+    timeout_ms: Option<u64>,
+    #[serde(rename = "b", default, skip_serializing_if = "Option::is_none")]
+    retry: Option<String>,
+    #[serde(rename = "j", default, skip_serializing_if = "Option::is_none")]
+    project_id: Option<String>,
+    #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
+    tenant_id: Option<String>,
+    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
+    correlation_id: Option<CorrelationId>,
+    #[serde(rename = "tp", default, skip_serializing_if = "Option::is_none")]
+    traceparent: Option<TraceParent>,
+    #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
+    pub(super) error: Option<String>,
+    #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
+    started_ms: Option<u64>,
+    #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
+    worker_id: Option<String>,
+}
+
+/// What a record says beyond the reach of its reader, such as a text where a number belongs.
+pub(super) const UNREADABLE: &str = "its record cannot be read";
+
+// === impl Record ===
+
+impl Record {
+    /// The record of a new task without its level and time, which the script puts in front.
+    pub(super) fn write(task: &NewTask) -> Result<Vec<u8>, serde_json::Error> {
+        let options = &task.options;
+        let header = Header {
+            kind: task.kind.clone(),
+            max_attempts: Some(options.max_attempts).filter(|max| *max != DEFAULT_MAX_ATTEMPTS),
+            timeout_ms: options.timeout.map(limits::millis),
+            retry: Some(&options.retry).filter(|policy| **policy != RetryPolicy::default()).map(write_policy),
+            project_id: options.project_id.clone(),
+            tenant_id: options.tenant_id.clone(),
+            correlation_id: options.correlation_id.clone(),
+            traceparent: options.traceparent.clone(),
+            ..Header::default()
+        };
+        let lease = options.lease.map_or_else(String::new, |lease| format!(":{}", limits::millis(lease)));
+        let mut record = format!("{lease} {} ", options.user_id.as_ref().map_or("", UserId::as_str)).into_bytes();
+        serde_json::to_writer(&mut record, &header)?;
+        record.push(b'\n');
+        record.extend_from_slice(&task.payload);
+        Ok(record)
+    }
+
+    pub(super) fn read(record: &Bytes) -> Option<Self> {
+        let end = record.iter().position(|byte| *byte == b'\n')?;
+        let (priority, enqueued_at, user_id, header) = read_line(&record[..end])?;
+        Some(Self { priority, enqueued_at, user_id, header, payload: record.slice(end + 1..) })
+    }
+
+    /// The task as its claim hands it out.
+    pub(super) fn claimed(self, queue: &QueueName, claim: Claim) -> ClaimedTask {
+        let header = self.header;
+        ClaimedTask {
+            id: claim.id,
+            queue: queue.clone(),
+            kind: header.kind,
+            payload: self.payload,
+            priority: self.priority,
+            attempt: header.failed + 1,
+            max_attempts: header.max_attempts.unwrap_or(DEFAULT_MAX_ATTEMPTS),
+            crashes: claim.crashes,
+            fence: claim.fence,
+            lease_expires_at: claim.now.plus(claim.lease),
+            lease: claim.lease,
+            enqueued_at: self.enqueued_at,
+            timeout: header.timeout_ms.map(Duration::from_millis),
+            user_id: self.user_id,
+            project_id: header.project_id,
+            tenant_id: header.tenant_id,
+            correlation_id: limits::correlation(claim.id, header.correlation_id.as_ref()),
+            traceparent: header.traceparent,
+        }
+    }
+
+    /// What may be asked about the task in this state.
+    pub(super) fn status(self, queue: &QueueName, id: TaskId, state: TaskState, own: Option<Own>) -> TaskStatus {
+        let header = self.header;
+        // An attempt that is under way, or that ended the task, is counted beside those that failed.
+        let attempts = header.failed + u32::from(own.is_some());
+        let (started_at, worker_id) = match own {
+            Some(own) => (Some(own.started_at), Some(own.worker_id)),
+            None => (header.started_ms.map(Timestamp::from_millis), header.worker_id),
+        };
+        TaskStatus {
+            id,
+            queue: queue.clone(),
+            kind: header.kind,
+            priority: self.priority,
+            state,
+            attempts,
+            max_attempts: header.max_attempts.unwrap_or(DEFAULT_MAX_ATTEMPTS),
+            enqueued_at: self.enqueued_at,
+            due_at: None,
+            started_at,
+            finished_at: None,
+            worker_id,
+            result: None,
+            error: header.error,
+            user_id: self.user_id,
+            project_id: header.project_id,
+            tenant_id: header.tenant_id,
+            correlation_id: limits::correlation(id, header.correlation_id.as_ref()),
+        }
+    }
+
+    /// A record that cannot be read, as it is shown: all of it as the payload.
+    pub(super) fn unreadable(record: Bytes) -> Self {
+        let header = Header { kind: "unreadable".into(), error: Some(UNREADABLE.into()), ..Header::default() };
+        let (priority, enqueued_at) = (Priority::Normal, Timestamp::from_millis(0));
+        Self { priority, enqueued_at, user_id: None, header, payload: record }
+    }
+}
+
+/// What a claim adds to a record.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Claim {
+    pub(super) id: TaskId,
+    pub(super) fence: Fence,
+    pub(super) crashes: u32,
+    pub(super) lease: Duration,
+    pub(super) now: Timestamp,
+}
+
+// === impl Own ===
+
+impl Own {
+    pub(super) fn read(own: &str) -> Option<Self> {
+        let mut parts = own.splitn(4, '|');
+        let (_fence, started, worker) = (parts.next()?, parts.next()?, parts.next()?);
+        Some(Self { started_at: Timestamp::from_millis(started.parse().ok()?), worker_id: worker.to_owned() })
+    }
+}
+
+// === reading and writing ===
+
+/// The status that a final record tells.
+pub(super) fn read_final(queue: &QueueName, id: TaskId, record: &Bytes) -> Option<TaskStatus> {
+    let first = record.iter().position(|byte| *byte == b'\n')?;
+    let mut words = std::str::from_utf8(&record[..first]).ok()?.splitn(3, ' ');
+    let finished_at = Timestamp::from_millis(words.next()?.parse().ok()?);
+    let state = read_state(words.next()?)?;
+    let own = Own::read(words.next()?);
+    let rest = Record::read(&record.slice(first + 1..))?;
+    let body = rest.payload.clone();
+    let mut status = rest.status(queue, id, state, own);
+    status.finished_at = Some(finished_at);
+    match state {
+        TaskState::Completed => (status.result, status.error) = (Some(body).filter(|body| !body.is_empty()), None),
+        TaskState::Cancelled => status.error = Some(String::from_utf8_lossy(&body).into_owned()),
+        _ => {}
+    }
+    Some(status)
+}
+
+/// The letter that scripts write for a state.
+pub(super) fn read_state(letter: &str) -> Option<TaskState> {
+    match letter {
+        "q" => Some(TaskState::Queued),
+        "w" => Some(TaskState::Delayed),
+        "p" => Some(TaskState::Parked),
+        "a" => Some(TaskState::Active),
+        "c" => Some(TaskState::Completed),
+        "f" => Some(TaskState::Failed),
+        "d" => Some(TaskState::Dead),
+        "x" => Some(TaskState::Cancelled),
+        _ => None,
+    }
+}
+
+/// The letter of a level.
+pub(super) const fn level_letter(priority: Priority) -> &'static str {
+    match priority {
+        Priority::Critical => "c",
+        Priority::High => "h",
+        Priority::Normal => "n",
+        Priority::Low => "l",
+    }
+}
+
+/// The level of a letter.
+pub(super) fn read_level(letter: &str) -> Option<Priority> {
+    Priority::ALL.into_iter().find(|priority| level_letter(*priority) == letter)
+}
+
+fn read_line(line: &[u8]) -> Option<(Priority, Timestamp, Option<UserId>, Header)> {
+    let line = std::str::from_utf8(line).ok()?;
+    let mut words = line.splitn(3, ' ');
+    let (front, user, header) = (words.next()?, words.next()?, words.next()?);
+    let priority = read_level(front.get(..1)?)?;
+    let enqueued = front.get(1..)?.split(':').next()?.parse().ok()?;
+    let header: Header = serde_json::from_str(header).ok()?;
+    Some((priority, Timestamp::from_millis(enqueued), user.parse().ok(), header))
+}
+
+fn write_policy(policy: &RetryPolicy) -> String {
+    let bounded = |ms: &u64| limits::millis(Duration::from_millis(*ms)).to_string();
+    match policy {
+        RetryPolicy::Exponential { base_ms, max_ms } => format!("e{},{}", bounded(base_ms), bounded(max_ms)),
+        RetryPolicy::Fixed { delay_ms } => format!("f{}", bounded(delay_ms)),
+        RetryPolicy::List { delays_ms } => format!("l{}", delays_ms.iter().map(bounded).collect::<Vec<_>>().join(",")),
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
+}

@@ -1,0 +1,26 @@
+-- Purpose: counts and ages of the queue.
+-- Laws: Q-L2: created is the sum of everything else.
+-- KEYS: as in lib.lua.
+-- ARGV: as in lib.lua.
+-- Returns: ready tasks of the four levels, active, delayed, parked, dead, age of the oldest head in milliseconds (-1
+--          when nothing is ready), paused, created, completed, cancelled, purged.
+-- Bound: counters, and 16 elements of each level.
+local meta = redis.call('HMGET', META, 'paused', 'created', 'completed', 'cancelled', 'purged',
+  'gone_c', 'gone_h', 'gone_n', 'gone_l')
+local reply, oldest = {}, now + 1
+for i, level in ipairs(LEVELS) do
+  reply[i] = math.max(redis.call('LLEN', READY[level]) - tonumber(meta[5 + i] or 0), 0)
+  local heads = redis.call('LRANGE', READY[level], -16, -1)
+  local records = #heads > 0 and redis.call('HMGET', TASKS, unpack(heads)) or {}
+  for j = #heads, 1, -1 do
+    if records[j] then
+      oldest = math.min(oldest, tonumber(string.match(records[j], '^%l(%d+)')) or now)
+      break
+    end
+  end
+end
+for i, key in ipairs({ LEASE, DELAYED, PARKED, DEAD }) do reply[4 + i] = redis.call('ZCARD', key) end
+reply[9] = oldest > now and -1 or now - oldest
+reply[10] = meta[1] == '1' and 1 or 0
+for i = 2, 5 do reply[9 + i] = tonumber(meta[i] or 0) end
+return reply

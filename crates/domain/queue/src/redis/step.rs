@@ -1,0 +1,202 @@
+//! A worker's round trip on Redis: what the script is told, and what it answers.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use trackside_core::{QueueName, TaskId, Timestamp};
+use trackside_redis::Reply;
+
+use super::{
+    Inner, Line,
+    call::{Call, failed, unexpected},
+    record::{self, Claim, Record, UNREADABLE},
+    scripts::STEP,
+};
+use crate::{Error, Fence, MAX_BATCH, Order, Outcome, Renewed, Settled, Settlement, Step, StepReply, limits};
+
+/// Ids that a step brings for elements of plain clients besides its credits: some may be no tasks at all.
+const EXTRA_IDS: usize = 32;
+/// Steps for which ids are brought after a foreign element was met.
+const EXPECT_FOREIGN: u32 = 64;
+/// Further round trips that one step may need.
+const MAX_FOLLOW_UPS: usize = 4;
+
+/// What one run of the script answered.
+struct Round {
+    reply: StepReply,
+    /// A foreign element was met and no id was left for it.
+    missing_ids: bool,
+    /// What this process must settle itself: cancelled tasks whose worker is gone, and records that nobody can read.
+    settle: Vec<Settlement>,
+}
+
+impl Inner {
+    pub(super) async fn step(&self, line: &Line, step: Step) -> Result<StepReply, Error> {
+        let expected = line.foreign_steps.load(Ordering::Relaxed);
+        line.foreign_steps.store(expected.saturating_sub(1), Ordering::Relaxed);
+        let spare = if expected > 0 { step.credits + EXTRA_IDS } else { 0 };
+        let mut round = self.round(line, &step, spare).await?;
+        let mut reply = round.reply;
+        for _ in 0..MAX_FOLLOW_UPS {
+            let credits = if round.missing_ids { step.credits - reply.claimed.len() } else { 0 };
+            if round.settle.is_empty() && credits == 0 {
+                break;
+            }
+            if round.missing_ids {
+                line.foreign_steps.store(EXPECT_FOREIGN, Ordering::Relaxed);
+            }
+            let again = Step { settle: std::mem::take(&mut round.settle), renew: vec![], credits, ..step.clone() };
+            let spare = if credits > 0 { credits + EXTRA_IDS } else { 0 };
+            match self.round(line, &again, spare).await {
+                Ok(next) => {
+                    round.settle = next.settle;
+                    round.missing_ids = next.missing_ids;
+                    reply.claimed.extend(next.reply.claimed);
+                    (reply.next_due, reply.more_ready) = (next.reply.next_due, next.reply.more_ready);
+                }
+                Err(error) => {
+                    // What was claimed must reach the worker; the next step meets the rest again.
+                    tracing::warn!(
+                        queue.name = %line.name,
+                        error = &error as &dyn std::error::Error,
+                        "a step was answered in part"
+                    );
+                    break;
+                }
+            }
+        }
+        line.bell.set_paused(reply.paused);
+        Ok(reply)
+    }
+
+    async fn round(&self, line: &Line, step: &Step, spare: usize) -> Result<Round, Error> {
+        let config = &self.config;
+        let mut call = self
+            .call(line)
+            .arg(step.worker.as_str())
+            .arg(limits::millis(step.lease))
+            .arg(step.credits)
+            .arg(config.max_crashes.get())
+            .arg(limits::millis(config.stall_threshold))
+            .arg(limits::millis(config.stall_grace))
+            .arg(step.settle.len())
+            .arg(step.renew.len())
+            .arg(spare);
+        for settlement in &step.settle {
+            call = write_settlement(call, settlement);
+        }
+        for renewal in &step.renew {
+            call = call.id(renewal.id).arg(renewal.fence.0).arg(limits::millis(renewal.lease));
+        }
+        for _ in 0..spare {
+            call = call.id(TaskId::generate(&line.name));
+        }
+        let reply = call.run(self, &STEP).await?;
+        read(reply, &line.name).map_err(|error| match error {
+            Unread::Shape(error) => failed(STEP.name(), error),
+            Unread::Meaning(what) => unexpected(&STEP, what),
+        })
+    }
+}
+
+fn write_settlement<'k>(call: Call<'k>, settlement: &Settlement) -> Call<'k> {
+    let call = call.id(settlement.id).arg(settlement.fence.0);
+    let code = |call: Call<'k>, letter: &str| call.arg(letter).bucket(settlement.id);
+    match &settlement.outcome {
+        Outcome::Completed { result } => {
+            code(call, "c").arg(result.as_ref().map_or(&[][..], |result| result.as_ref())).arg("")
+        }
+        Outcome::Cancelled { reason } => code(call, "x").arg(limits::reason(reason)).arg(""),
+        Outcome::Released => code(call, "q").arg("").arg(""),
+        Outcome::Failed { error, retryable, retry_after } => {
+            let wait = match retry_after {
+                Some(delay) => format!("d{}", limits::millis(*delay)),
+                None => format!("r{}", rand::random::<f64>()),
+            };
+            code(call, if *retryable { "f" } else { "d" }).arg(limits::reason(error)).arg(wait)
+        }
+    }
+}
+
+// === reading the answer ===
+
+enum Unread {
+    Shape(trackside_redis::Error),
+    Meaning(&'static str),
+}
+
+impl From<trackside_redis::Error> for Unread {
+    fn from(error: trackside_redis::Error) -> Self {
+        Self::Shape(error)
+    }
+}
+
+fn read(reply: Reply, queue: &QueueName) -> Result<Round, Unread> {
+    let [settled, renewed, rows, next_due, more_ready, paused, now, missing_ids, cancelled] = reply.into_array_of()?;
+    let now = Timestamp::from_millis(now.as_u64()?);
+    let mut settle = Vec::new();
+
+    let settled = settled.into_array()?.into_iter().map(read_settled).collect::<Result<_, _>>()?;
+    let renewed = chunks::<2>(renewed)?.into_iter().map(read_renewed).collect::<Result<_, _>>()?;
+    let mut claimed = Vec::with_capacity(MAX_BATCH.min(16));
+    for [id, crashes, fence, lease, record] in chunks::<5>(rows)? {
+        let claim = Claim {
+            id: read_id(id)?,
+            fence: Fence(fence.as_u64()?),
+            crashes: u32::try_from(crashes.as_u64()?).unwrap_or(u32::MAX),
+            lease: Duration::from_millis(lease.as_u64()?),
+            now,
+        };
+        match Record::read(&record.into_bytes()?) {
+            Some(record) => claimed.push(record.claimed(queue, claim)),
+            None => {
+                let outcome = Outcome::Failed { error: UNREADABLE.into(), retryable: false, retry_after: None };
+                settle.push(Settlement { id: claim.id, fence: claim.fence, outcome });
+            }
+        }
+    }
+    for [id, fence] in chunks::<2>(cancelled)? {
+        // The script puts the reason of the order in the place of this one.
+        let outcome = Outcome::Cancelled { reason: String::new() };
+        settle.push(Settlement { id: read_id(id)?, fence: Fence(fence.as_u64()?), outcome });
+    }
+    let next_due = u64::try_from(next_due.as_int()?).ok().map(Duration::from_millis);
+    let (more_ready, paused) = (more_ready.as_bool()?, paused.as_bool()?);
+    let reply = StepReply { settled, renewed, claimed, next_due, more_ready, paused, now };
+    Ok(Round { reply, missing_ids: missing_ids.as_bool()?, settle })
+}
+
+fn read_settled(reply: Reply) -> Result<Settled, Unread> {
+    let letter = reply.into_string()?;
+    if letter == "-" {
+        return Ok(Settled::LeaseLost);
+    }
+    record::read_state(&letter).map(Settled::Applied).ok_or(Unread::Meaning("an unknown state"))
+}
+
+fn read_renewed([ends, order]: [Reply; 2]) -> Result<Renewed, Unread> {
+    let ends = ends.as_u64()?;
+    if ends == 0 {
+        return Ok(Renewed::LeaseLost);
+    }
+    let order = match order.into_string()?.as_str() {
+        "c" => Some(Order::Cancel),
+        "p" => Some(Order::Pause),
+        _ => None,
+    };
+    Ok(Renewed::Extended { expires_at: Timestamp::from_millis(ends), order })
+}
+
+fn read_id(reply: Reply) -> Result<TaskId, Unread> {
+    TaskId::from_key(&reply.into_string()?).map_err(|_| Unread::Meaning("not a task id"))
+}
+
+/// A flat list in groups of `N`.
+fn chunks<const N: usize>(reply: Reply) -> Result<Vec<[Reply; N]>, trackside_redis::Error> {
+    let mut items = reply.into_array()?.into_iter();
+    let mut groups = Vec::with_capacity(items.len() / N);
+    while items.len() > 0 {
+        let group: Vec<Reply> = items.by_ref().take(N).collect();
+        groups.push(Reply::Array(group).into_array_of::<N>()?);
+    }
+    Ok(groups)
+}

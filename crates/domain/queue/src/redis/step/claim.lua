@@ -1,0 +1,47 @@
+-- Purpose: ready tasks are handed out in order; those of braked users are parked instead.
+-- Laws: Q-L2, Q-L3, Q-L5, Q-L11, Q-L13.
+-- KEYS: as in lib.lua.
+-- ARGV: 3 worker, 4 its lease in milliseconds, 5 how many tasks it takes.
+-- Returns: id, crashes, lease and record of each task; the first fence; whether spare ids were missing.
+-- Bound: 256 elements looked at, in rounds of at least 32.
+local function claim(credits, braked, depth, gone, spares)
+  local ids, records, parked, budget, missing = {}, {}, {}, 256, false
+  for _, level in ipairs(LEVELS) do
+    local asked = credits - #ids
+    while depth[level] > 0 and #ids < credits and budget > 0 and not missing do
+      local popped = redis.call('RPOP', READY[level], math.min(asked, budget))
+      local found = redis.call('HMGET', TASKS, unpack(popped))
+      local back = {}
+      depth[level] = depth[level] - #popped
+      for i, id in ipairs(popped) do
+        local record = found[i]
+        if #ids == credits or missing then
+          back[#back + 1] = id
+        else
+          budget = budget - 1
+          if not record and is_id(id) then
+            gone[level] = (gone[level] or 0) - 1
+          elseif not record then
+            id, record = adopt(id, level, spares)
+            missing = not id
+            if missing then back[1] = popped[i] end
+          end
+          local user = record and string.match(record, '^%l%d+:?%d* (%S*) {')
+          if record and not user then
+            redis.call('ZADD', DEAD, now, id)
+          elseif record and is_braked(user, braked) then
+            parked[#parked + 1], parked[#parked + 2] = 0, user .. '\0' .. id
+          elseif record then
+            ids[#ids + 1], records[#records + 1] = id, record
+          end
+        end
+      end
+      for i = #back, 1, -1 do redis.call('RPUSH', READY[level], back[i]) end
+      depth[level] = depth[level] + #back
+      asked = math.max(credits - #ids, 32)
+    end
+  end
+  many('ZADD', PARKED, parked)
+  local rows, first = lease(ids, records)
+  return rows, first, missing
+end

@@ -1,0 +1,53 @@
+-- Purpose: what workers are done with leaves their hands: completed, cancelled, to be retried, dead, or given back.
+-- Laws: Q-L2, Q-L4, Q-L6, Q-L8, Q-L12.
+-- KEYS: as in lib.lua.
+-- ARGV: from `at` six for each settlement: id, fence, outcome (c completed, x cancelled, f failed, d failed for good,
+--       q released), done bucket, result or reason, wait before a retry ('d<ms>', or 'r<0..1>' for its policy).
+-- Returns: for each the state it has now, or '-' when the lease is lost.
+-- Bound: 256 settlements, about ten variadic commands; a header is decoded only for what stays unfinished.
+local function settle(count, at)
+  if count == 0 then return {} end
+  local ids, answers, done = {}, {}, {}
+  for i = 1, count do ids[i] = ARGV[at + (i - 1) * 6] end
+  local owns, tasks = redis.call('HMGET', OWN, unpack(ids)), redis.call('HMGET', TASKS, unpack(ids))
+  local orders = redis.call('EXISTS', ORDERS) == 1 and redis.call('HMGET', ORDERS, unpack(ids)) or {}
+  local left, ended, finals, kept, released, records = {}, {}, {}, {}, {}, {}
+  local counts, delayed, dead = { c = 0, x = 0 }, {}, {}
+  for i, id in ipairs(ids) do
+    local from = at + (i - 1) * 6
+    local fence, outcome, bucket, text = ARGV[from + 1], ARGV[from + 2], ARGV[from + 3], ARGV[from + 4]
+    local own = not done[id] and owns[i]
+    if own and tasks[i] and string.match(own, '^%d+') == fence then
+      left[#left + 1] = id
+      -- Only a completion is stronger than an order to cancel.
+      if outcome ~= 'c' and orders[i] then outcome, text = 'x', string.sub(orders[i], 8) end
+      if outcome == 'c' or outcome == 'x' then
+        local bundle = finals[bucket] or {}
+        finals[bucket], ended[#ended + 1] = bundle, id
+        bundle[#bundle + 1] = id
+        local head = string.format('%.0f %s %s\n', now, outcome, own)
+        bundle[#bundle + 1] = head .. string.match(tasks[i], '^[^\n]*\n') .. text
+        counts[outcome] = counts[outcome] + 1
+      else
+        local due
+        outcome, records[id], due = attempt(tasks[i], own, outcome, text, ARGV[from + 5])
+        kept[#kept + 1] = id
+        kept[#kept + 1] = records[id]
+        if outcome == 'f' then delayed[#delayed + 1], delayed[#delayed + 2] = due, id end
+        if outcome == 'd' then dead[#dead + 1], dead[#dead + 2] = now, id end
+        if outcome == 'q' then released[#released + 1] = id end
+      end
+      answers[i], done[id] = outcome, { fence = fence, state = outcome }
+    else
+      answers[i] = repeated(id, fence, bucket, tasks[i], done[id])
+    end
+  end
+  many('ZREM', LEASE, left)
+  many('HDEL', OWN, left)
+  store_finals(finals, ended, counts)
+  many('HSET', TASKS, kept)
+  many('ZADD', DELAYED, delayed)
+  many('ZADD', DEAD, dead)
+  to_heads(released, records)
+  return answers
+end

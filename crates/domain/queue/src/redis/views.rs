@@ -1,0 +1,147 @@
+//! What the smaller scripts answer, read.
+
+use std::time::Duration;
+
+use trackside_core::{QueueName, TaskId, Timestamp};
+use trackside_redis::{Reply, Script};
+
+use super::{
+    call::{failed, unexpected},
+    record::{self, Own, Record},
+    scripts::{LETTERS, PEEK, STATS, STATUS},
+};
+use crate::{BrakeScope, DeadLetter, Error, PeekedTask, QueueStats, TaskState, TaskStatus};
+
+/// The user of a scope; everyone is nobody's name.
+pub(super) fn user_of(scope: &BrakeScope) -> &str {
+    match scope {
+        BrakeScope::User(user) => user.as_str(),
+        BrakeScope::Everyone => "",
+    }
+}
+
+pub(super) fn count(reply: &Reply, script: &Script) -> Result<usize, Error> {
+    let count = reply.as_u64().map_err(|error| failed(script.name(), error))?;
+    usize::try_from(count).map_err(|_| unexpected(script, "a count beyond measure"))
+}
+
+pub(super) fn state(reply: Reply, script: &Script) -> Result<Option<TaskState>, Error> {
+    let Some(reply) = reply.into_option() else { return Ok(None) };
+    let letter = reply.into_string().map_err(|error| failed(script.name(), error))?;
+    record::read_state(&letter).map(Some).ok_or_else(|| unexpected(script, "an unknown state"))
+}
+
+pub(super) fn states(reply: Reply, script: &Script) -> Result<Vec<TaskState>, Error> {
+    let letters = reply.into_array().map_err(|error| failed(script.name(), error))?;
+    let states = letters.into_iter().map(|letter| state(letter, script)?.ok_or_else(|| unexpected(script, "no state")));
+    states.collect()
+}
+
+pub(super) fn status(reply: Reply, queue: &QueueName, id: TaskId) -> Result<Option<TaskStatus>, Error> {
+    let shape = |error| failed(STATUS.name(), error);
+    let mut parts = reply.into_array().map_err(shape)?;
+    if parts.is_empty() {
+        return Ok(None);
+    }
+    if parts.len() == 1 {
+        let record = parts.remove(0).into_bytes().map_err(shape)?;
+        let status = record::read_final(queue, id, &record);
+        return status.map(Some).ok_or_else(|| unexpected(&STATUS, "a final record that cannot be read"));
+    }
+    let [letter, record, own, at] = Reply::Array(parts).into_array_of().map_err(shape)?;
+    let state = state(letter, &STATUS)?.ok_or_else(|| unexpected(&STATUS, "no state"))?;
+    let record = record.into_bytes().map_err(shape)?;
+    let own = Own::read(&own.into_string().map_err(shape)?);
+    let record = Record::read(&record).unwrap_or_else(|| Record::unreadable(record));
+    let mut status = record.status(queue, id, state, own);
+    let at = Some(at.as_u64().map_err(shape)?).filter(|at| *at > 0).map(Timestamp::from_millis);
+    if state == TaskState::Dead {
+        status.finished_at = at;
+    } else {
+        status.due_at = at;
+    }
+    Ok(Some(status))
+}
+
+pub(super) fn peeked(reply: Reply) -> Result<Vec<PeekedTask>, Error> {
+    let shape = |error| failed(PEEK.name(), error);
+    let rows = reply.into_array().map_err(shape)?;
+    let mut peeked = Vec::with_capacity(rows.len() / 3);
+    let mut rows = rows.into_iter();
+    while let (Some(level), Some(id), Some(record)) = (rows.next(), rows.next(), rows.next()) {
+        let level = record::read_level(&level.into_string().map_err(shape)?);
+        let priority = level.ok_or_else(|| unexpected(&PEEK, "an unknown level"))?;
+        let record = record.into_bytes().map_err(shape)?;
+        // No id: an element that a plain client pushed, and that no worker has met yet.
+        let id = TaskId::from_key(&id.into_string().map_err(shape)?).ok();
+        peeked.push(match id.and_then(|_| Record::read(&record)) {
+            Some(task) => PeekedTask {
+                id,
+                kind: Some(task.header.kind),
+                priority,
+                enqueued_at: Some(task.enqueued_at),
+                payload: task.payload,
+            },
+            None => PeekedTask { id, kind: None, priority, enqueued_at: None, payload: record },
+        });
+    }
+    Ok(peeked)
+}
+
+pub(super) fn stats(reply: Reply) -> Result<QueueStats, Error> {
+    let shape = |error| failed(STATS.name(), error);
+    let numbers = reply.into_array_of::<14>().map_err(shape)?;
+    let mut counts = [0_u64; 14];
+    for (count, number) in counts.iter_mut().zip(&numbers) {
+        // Only the age may be negative: nothing is ready.
+        *count = u64::try_from(number.as_int().map_err(shape)?).unwrap_or(u64::MAX);
+    }
+    let [
+        critical,
+        high,
+        normal,
+        low,
+        active,
+        delayed,
+        parked,
+        dead,
+        age,
+        paused,
+        created,
+        completed,
+        cancelled,
+        purged,
+    ] = counts;
+    Ok(QueueStats {
+        ready: [critical, high, normal, low],
+        active,
+        delayed,
+        parked,
+        dead,
+        oldest_age: Some(age).filter(|age| *age != u64::MAX).map(Duration::from_millis),
+        paused: paused == 1,
+        created,
+        completed,
+        cancelled,
+        purged,
+    })
+}
+
+pub(super) fn letters(reply: Reply, queue: &QueueName) -> Result<Vec<DeadLetter>, Error> {
+    let shape = |error| failed(LETTERS.name(), error);
+    let rows = reply.into_array().map_err(shape)?;
+    let mut letters = Vec::with_capacity(rows.len() / 4);
+    let mut rows = rows.into_iter();
+    while let (Some(id), Some(died), Some(crashes), Some(record)) = (rows.next(), rows.next(), rows.next(), rows.next())
+    {
+        let id = TaskId::from_key(&id.into_string().map_err(shape)?)?;
+        let record = record.into_bytes().map_err(shape)?;
+        let record = Record::read(&record).unwrap_or_else(|| Record::unreadable(record));
+        let payload = record.payload.clone();
+        let mut status = record.status(queue, id, TaskState::Dead, None);
+        status.finished_at = Some(Timestamp::from_millis(died.as_u64().map_err(shape)?));
+        let crashes = u32::try_from(crashes.as_u64().map_err(shape)?).unwrap_or(u32::MAX);
+        letters.push(DeadLetter { status, payload, crashes });
+    }
+    Ok(letters)
+}
