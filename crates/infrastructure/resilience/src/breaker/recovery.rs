@@ -1,12 +1,11 @@
 //! The changes of state: opening, probing, ramping, and what an operator commands.
 //!
-//! Everything here runs when the breaker is not simply closed, so it may take the lock.
+//! Everything here is rare, so it may take the lock.
 
 use std::{sync::atomic::Ordering, time::Duration};
 
 use super::{
     Shared,
-    permit::{Permit, ProbePermit, Rejected, Role},
     state::{Phase, Transition, TransitionReason, Word},
     window::nanos,
 };
@@ -20,12 +19,12 @@ pub(super) struct Recovery {
     opened_in_a_row: u32,
     /// When it was last closed, in milliseconds of the breaker's time.
     closed_at_ms: u64,
-    half_open: HalfOpen,
+    pub(super) half_open: HalfOpen,
 }
 
 /// What is known since the breaker became half-open.
 #[derive(Debug, Default)]
-struct HalfOpen {
+pub(super) struct HalfOpen {
     /// Calls without a verdict.
     calls: u32,
     /// Whether the prober has no verdict yet.
@@ -37,18 +36,40 @@ struct HalfOpen {
     slow: u32,
 }
 
-/// The parts of the calls, in percent, that pass in each third of the ramp.
-const RAMP_PERCENT: [u32; 3] = [5, 25, 50];
-
 // === impl HalfOpen ===
 
 impl HalfOpen {
+    /// Takes a place for a call when fewer than `permits` are taken or used up. The deadline holds unless somebody is
+    /// waited for already.
+    pub(super) fn try_enter(&mut self, permits: u32, deadline_ms: u64) -> bool {
+        let free = self.succeeded + self.calls < permits;
+        if free {
+            self.wait_until(deadline_ms);
+            self.calls += 1;
+        }
+        free
+    }
+
+    /// Takes the prober's place when it is free.
+    pub(super) fn try_probe(&mut self, deadline_ms: u64) -> bool {
+        let free = !self.probing;
+        if free {
+            self.wait_until(deadline_ms);
+            self.probing = true;
+        }
+        free
+    }
+
+    /// How long until the prober's place is free, in milliseconds.
+    pub(super) fn probe_wait(&self, now_ms: u64) -> u64 {
+        if self.probing { self.deadline_ms.saturating_sub(now_ms) } else { 0 }
+    }
+
     fn is_waiting(&self) -> bool {
         self.calls > 0 || self.probing
     }
 
-    /// Starts the deadline unless somebody is waited for already.
-    fn start_waiting(&mut self, deadline_ms: u64) {
+    fn wait_until(&mut self, deadline_ms: u64) {
         if !self.is_waiting() {
             self.deadline_ms = deadline_ms;
         }
@@ -58,113 +79,6 @@ impl HalfOpen {
 // === impl Shared ===
 
 impl Shared {
-    // --- asking -----------------------------------------------------------------------------------------------------
-
-    #[cold]
-    pub(super) fn acquire_when_not_closed(&self, word: Word) -> Result<Permit<'_>, Rejected> {
-        let now = self.now_ms();
-        let remaining = word.until_ms().saturating_sub(now);
-        match word.phase() {
-            Phase::Open if remaining > 0 => Err(self.reject(Duration::from_millis(remaining))),
-            Phase::Ramping if remaining > 0 => self.acquire_in_ramp(word, remaining),
-            Phase::ForcedOpen => Err(self.reject(self.config.open_backoff.max)),
-            _ => self.acquire_under_lock(now),
-        }
-    }
-
-    fn acquire_in_ramp(&self, word: Word, remaining: u64) -> Result<Permit<'_>, Rejected> {
-        let third = self.ramp_ms().div_ceil(3).max(1);
-        let stage = (self.ramp_ms().saturating_sub(remaining) / third).min(2);
-        let percent = RAMP_PERCENT[stage as usize];
-        // Every 20th, 4th or 2nd call, the first one included.
-        let turn = self.ramp_calls.fetch_add(1, Ordering::Relaxed) % (100 / percent);
-        if turn == 0 {
-            return Ok(Permit::new(self, word.generation(), Role::Counted));
-        }
-        let until_next_stage = remaining.saturating_sub((2 - stage) * third);
-        Err(self.reject(Duration::from_millis(until_next_stage)))
-    }
-
-    fn acquire_under_lock(&self, now: u64) -> Result<Permit<'_>, Rejected> {
-        let mut recovery = self.lock();
-        let mut transition = self.settle_locked(&mut recovery, now);
-        let word = self.load();
-        let answer = match word.phase() {
-            Phase::Closed | Phase::ForcedClosed => Ok(Permit::new(self, word.generation(), Role::Counted)),
-            Phase::Disabled => Ok(Permit::new(self, word.generation(), Role::Ignored)),
-            Phase::Ramping => {
-                let remaining = word.until_ms().saturating_sub(now);
-                self.acquire_in_ramp(word, remaining)
-            }
-            Phase::Open if word.until_ms() <= now && self.config.half_open_permits > 0 => {
-                transition = Some(self.become_half_open(&mut recovery, now));
-                self.acquire_half_open(&mut recovery, now)
-            }
-            Phase::HalfOpen => self.acquire_half_open(&mut recovery, now),
-            Phase::Open | Phase::ForcedOpen => {
-                let remaining = Duration::from_millis(word.until_ms().saturating_sub(now));
-                Err(self.reject(if remaining.is_zero() { self.config.open_backoff.initial } else { remaining }))
-            }
-        };
-        drop(recovery);
-        self.notify(transition);
-        answer
-    }
-
-    fn acquire_half_open(&self, recovery: &mut Recovery, now: u64) -> Result<Permit<'_>, Rejected> {
-        let half_open = &mut recovery.half_open;
-        if half_open.succeeded + half_open.calls >= self.config.half_open_permits {
-            return Err(self.reject(self.config.open_backoff.initial));
-        }
-        half_open.start_waiting(now.saturating_add(self.probe_timeout_ms()));
-        half_open.calls += 1;
-        Ok(Permit::new(self, self.load().generation(), Role::HalfOpen))
-    }
-
-    pub(super) fn probe(&self) -> Option<ProbePermit<'_>> {
-        if self.load().is_closed() {
-            return None;
-        }
-        let now = self.now_ms();
-        let mut recovery = self.lock();
-        let mut transition = self.settle_locked(&mut recovery, now);
-        let word = self.load();
-        if word.phase() == Phase::Open && word.until_ms() <= now {
-            transition = Some(self.become_half_open(&mut recovery, now));
-        }
-        let granted = self.load().phase() == Phase::HalfOpen && !recovery.half_open.probing;
-        if granted {
-            recovery.half_open.start_waiting(now.saturating_add(self.probe_timeout_ms()));
-            recovery.half_open.probing = true;
-        }
-        let generation = self.load().generation();
-        drop(recovery);
-        self.notify(transition);
-        // Only a granted permit may exist: dropping one gives the place back.
-        if granted { Some(ProbePermit::new(self, generation)) } else { None }
-    }
-
-    pub(super) fn probe_after(&self) -> Option<Duration> {
-        let word = self.settle();
-        let now = self.now_ms();
-        match word.phase() {
-            Phase::Open => Some(Duration::from_millis(word.until_ms().saturating_sub(now))),
-            Phase::HalfOpen => {
-                let half_open = &self.lock().half_open;
-                let wait = if half_open.probing { half_open.deadline_ms.saturating_sub(now) } else { 0 };
-                Some(Duration::from_millis(wait))
-            }
-            _ => None,
-        }
-    }
-
-    fn reject(&self, retry_after: Duration) -> Rejected {
-        self.rejected.fetch_add(1, Ordering::Relaxed);
-        Rejected::new(self.name, retry_after)
-    }
-
-    // --- verdicts ---------------------------------------------------------------------------------------------------
-
     /// Opens, when the breaker is still in the generation of the calls that say so.
     #[cold]
     pub(super) fn trip(&self, generation: u32, now: u64, reason: TransitionReason) {
@@ -226,8 +140,6 @@ impl Shared {
         self.notify(transition);
     }
 
-    // --- changes ----------------------------------------------------------------------------------------------------
-
     /// Makes the changes that only the time decides, and answers the state after them.
     pub(super) fn settle(&self) -> Word {
         let word = self.load();
@@ -243,7 +155,7 @@ impl Shared {
         word
     }
 
-    fn settle_locked(&self, recovery: &mut Recovery, now: u64) -> Option<Transition> {
+    pub(super) fn settle_locked(&self, recovery: &mut Recovery, now: u64) -> Option<Transition> {
         let word = self.load();
         match word.phase() {
             Phase::Ramping if word.until_ms() <= now => {
@@ -271,7 +183,7 @@ impl Shared {
         self.change(recovery, now, Word::new(Phase::Open, word.next_generation(), until), reason)
     }
 
-    fn become_half_open(&self, recovery: &mut Recovery, now: u64) -> Transition {
+    pub(super) fn become_half_open(&self, recovery: &mut Recovery, now: u64) -> Transition {
         recovery.half_open = HalfOpen::default();
         let word = Word::new(Phase::HalfOpen, self.load().next_generation(), 0);
         self.change(recovery, now, word, TransitionReason::ProbeDue)
@@ -321,11 +233,12 @@ impl Shared {
         self.ramp_calls.store(0, Ordering::Relaxed);
     }
 
-    fn ramp_ms(&self) -> u64 {
+    pub(super) fn ramp_ms(&self) -> u64 {
         nanos(self.config.ramp).div_ceil(1_000_000)
     }
 
-    fn probe_timeout_ms(&self) -> u64 {
-        nanos(self.config.probe_timeout).div_ceil(1_000_000).max(1)
+    /// When a probe that begins `now` counts as failed.
+    pub(super) fn probe_deadline_ms(&self, now: u64) -> u64 {
+        now.saturating_add(nanos(self.config.probe_timeout).div_ceil(1_000_000).max(1))
     }
 }
