@@ -64,6 +64,11 @@ impl ClaimPace {
         self.not_before <= now
     }
 
+    /// When claims are open again, while they are not.
+    pub(super) fn opens_after(&self, now: Instant) -> Option<Instant> {
+        Some(self.not_before).filter(|at| *at > now)
+    }
+
     /// There may be work now.
     pub(super) const fn wake(&mut self, now: Instant) {
         self.due = Some(now);

@@ -130,7 +130,7 @@ impl Worker {
             } else if wake.is_none() && answer.is_none() {
                 wake = Some(self.wait_for_work());
             }
-            let timer = self.next_timer(answer.is_some()).unwrap_or(now + IDLE);
+            let timer = self.next_timer(now, answer.is_some()).unwrap_or(now + IDLE);
             let event = tokio::select! {
                 biased;
                 reply = wait_on(&mut answer) => Event::Answered(reply),
@@ -162,17 +162,16 @@ impl Worker {
     }
 
     fn advance_shutdown(&mut self, shutdown: &CancellationToken, now: Instant) {
-        match self.mode {
-            Mode::Claiming if shutdown.is_cancelled() => {
-                self.mode = Mode::Draining { until: now + self.processor.config.drain };
-                self.processor.shared.set_state(ProcessorState::Draining);
-                tracing::info!(queue.name = %self.processor.queue, task.count = self.ledger.len(), "processor drains");
-            }
-            Mode::Draining { until } if until <= now || self.ledger.is_empty() => {
-                self.mode = Mode::Stopping;
-                self.ledger.stop_all(StopReason::ShuttingDown);
-            }
-            _ => {}
+        if self.mode == Mode::Claiming && shutdown.is_cancelled() {
+            self.mode = Mode::Draining { until: now + self.processor.config.drain };
+            self.processor.shared.set_state(ProcessorState::Draining);
+            tracing::info!(queue.name = %self.processor.queue, task.count = self.ledger.len(), "processor drains");
+        }
+        if let Mode::Draining { until } = self.mode
+            && (until <= now || self.ledger.is_empty())
+        {
+            self.mode = Mode::Stopping;
+            self.ledger.stop_all(StopReason::ShuttingDown);
         }
     }
 
@@ -220,14 +219,15 @@ impl Worker {
         [flush, claim, self.ledger.next_renewal()].into_iter().flatten().min()
     }
 
-    fn next_timer(&self, is_in_flight: bool) -> Option<Instant> {
+    fn next_timer(&self, now: Instant, is_in_flight: bool) -> Option<Instant> {
         let step = if is_in_flight { None } else { self.step_due() };
-        let drain = match self.mode {
+        let phase = match self.mode {
             Mode::Draining { until } => Some(until),
             Mode::Stopping => self.outbox.lease_ends().filter(|_| self.outage.since.is_some()),
-            Mode::Claiming => None,
+            // The wait for work begins when claims are open again.
+            Mode::Claiming => self.claims.opens_after(now).or(self.wait_outage.retry_at.filter(|at| *at > now)),
         };
-        [step, drain, self.ledger.next_expiry()].into_iter().flatten().min()
+        [step, phase, self.ledger.next_expiry()].into_iter().flatten().min()
     }
 
     /// Everything that is due, and what may as well come along.
@@ -256,6 +256,7 @@ impl Worker {
             && self.outage.since.is_none()
             && self.wait_outage.retry_at.is_none_or(|at| at <= now)
             && self.idle() > 0
+            && self.claims.is_open(now)
             && self.claims.due().is_none_or(|due| due > now)
     }
 

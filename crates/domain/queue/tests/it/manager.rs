@@ -1,0 +1,254 @@
+//! The manager: what it refuses, how it finds a task by its id alone, and what remote workers get.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use tokio::time::{Instant, sleep};
+use trackside_core::{ErrorKind, QueueName, TaskId};
+use trackside_queue::{
+    BrakeChange, BrakeScope, CancelOutcome, Due, Error, Fence, LeaseRequest, NewTask, Order, QueueManager,
+    RegistrationHook, RetryPolicy, TaskOptions, TaskState,
+};
+
+use crate::{
+    names::unique_queue,
+    processor_kit::{Bench, Line, Wire},
+};
+
+fn request(max_tasks: usize, wait: Duration) -> LeaseRequest {
+    LeaseRequest { worker_id: "remote-1".parse().unwrap(), max_tasks, lease: None, wait }
+}
+
+async fn leased(bench: &Bench) -> (TaskId, Fence) {
+    bench.enqueue(bench.task("work")).await;
+    let tasks = bench.queues.lease(&bench.queue, request(1, Duration::ZERO)).await.unwrap();
+    (tasks[0].id, tasks[0].fence)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_wrong_with_a_task_is_said_by_field_and_nothing_is_added() {
+    let bench = Bench::new();
+    let ten_thousand_years = Duration::from_secs(10_000 * 366 * 86_400);
+    let with = |options: TaskOptions| bench.task("work").with(options);
+    let cases: Vec<(&str, NewTask)> = vec![
+        ("id", NewTask::new(&"another".parse().unwrap(), "work", "{}")),
+        ("kind", bench.task("")),
+        ("kind", bench.task("wörk")),
+        ("kind", bench.task("a\nb")),
+        ("kind", bench.task(&"x".repeat(129))),
+        ("payload", NewTask::new(&bench.queue, "work", "{\"open\": ")),
+        ("payload", NewTask::new(&bench.queue, "work", "{} {}")),
+        ("payload", NewTask::new(&bench.queue, "work", "")),
+        ("payload", NewTask::new(&bench.queue, "work", format!("\"{}\"", "x".repeat(256 * 1024)))),
+        ("project_id", with(TaskOptions { project_id: Some(String::new()), ..TaskOptions::default() })),
+        ("tenant_id", with(TaskOptions { tenant_id: Some("a\0b".into()), ..TaskOptions::default() })),
+        ("timeout_ms", with(TaskOptions { timeout: Some(Duration::ZERO), ..TaskOptions::default() })),
+        ("lease_ms", with(TaskOptions { lease: Some(ten_thousand_years), ..TaskOptions::default() })),
+        ("run_at", with(TaskOptions { due: Due::After(ten_thousand_years), ..TaskOptions::default() })),
+        ("retry", with(TaskOptions { retry: RetryPolicy::Fixed { delay_ms: u64::MAX }, ..TaskOptions::default() })),
+    ];
+    for (expected, task) in cases {
+        let described = format!("{task:?}").chars().take(200).collect::<String>();
+        match bench.queues.enqueue_many(&bench.queue, vec![bench.task("good"), task]).await {
+            Err(Error::InvalidTask { field, .. }) => assert_eq!(field, expected, "{described}"),
+            other => panic!("{expected}: {other:?} for {described}"),
+        }
+    }
+    assert_eq!(bench.queues.stats(&bench.queue).await.unwrap().created, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_number_of_tasks_may_be_added_at_once_and_again_without_doubling() {
+    let bench = Bench::new();
+    let tasks: Vec<_> = (0..1_000).map(|_| bench.task("work")).collect();
+    for _ in 0..2 {
+        let states = bench.queues.enqueue_many(&bench.queue, tasks.clone()).await.unwrap();
+        assert_eq!(states, vec![TaskState::Queued; 1_000]);
+    }
+    assert_eq!(bench.queues.stats(&bench.queue).await.unwrap().ready, [0, 0, 1_000, 0]);
+    let next = bench.queues.peek(&bench.queue, 10_000).await.unwrap();
+    assert_eq!(next[0].id, Some(tasks[0].id), "first in, first out; and a page is a page");
+    assert_eq!(next.len(), trackside_queue::MAX_BATCH);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hook_runs_once_before_a_queue_is_used_and_again_when_it_failed() {
+    #[derive(Debug, Default)]
+    struct Hook(AtomicUsize);
+    #[async_trait]
+    impl RegistrationHook for Hook {
+        async fn on_register(&self, queues: &QueueManager, queue: &QueueName) -> Result<(), Error> {
+            if self.0.fetch_add(1, Ordering::SeqCst) == 0 {
+                return Err(Error::Store { operation: "hook", kind: ErrorKind::Unavailable, source: "away".into() });
+            }
+            let everyone = BrakeChange { scope: BrakeScope::Everyone, engaged: true, revision: 1 };
+            queues.set_brake(queue, &everyone).await
+        }
+    }
+    let (bench, hook) = (Bench::new(), Arc::new(Hook::default()));
+    bench.queues.on_register(hook.clone());
+    let failure = bench.queues.enqueue(&bench.queue, bench.task("work")).await.unwrap_err();
+    assert_eq!(failure.kind(), ErrorKind::Unavailable);
+    let many = (0..10).map(|_| bench.queues.enqueue(&bench.queue, bench.task("work")));
+    futures::future::try_join_all(many).await.unwrap();
+    assert_eq!(hook.0.load(Ordering::SeqCst), 2, "failed once, succeeded once");
+    let leased = bench.queues.lease(&bench.queue, request(10, Duration::ZERO)).await.unwrap();
+    assert_eq!(leased, [], "the brake was there before the first task");
+    assert_eq!(bench.queues.parked_count().await.unwrap(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_is_found_by_its_id_alone_by_a_manager_that_never_met_its_queue() {
+    let bench = Bench::new();
+    for _ in 0..20 {
+        let other = unique_queue();
+        bench.queues.enqueue(&other, NewTask::new(&other, "work", "{}")).await.unwrap();
+    }
+    let (id, fence) = leased(&bench).await;
+    let stranger = || QueueManager::new(Arc::new(bench.store.clone()), bench.queues.config().clone());
+    assert_eq!(stranger().status(id).await.unwrap().unwrap().queue, bench.queue);
+    let extension = stranger().extend(id, fence, Some(Duration::from_secs(60))).await.unwrap();
+    assert_eq!(extension.orders, []);
+    assert_eq!(stranger().ack(id, fence, None).await.unwrap(), TaskState::Completed);
+    assert_eq!(stranger().status(TaskId::generate(&bench.queue)).await.unwrap(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_remote_worker_waits_for_work_and_gets_it_at_once() {
+    let bench = Bench::new();
+    let begun = Instant::now();
+    let none = bench.queues.lease(&bench.queue, request(1, Duration::from_secs(30))).await.unwrap();
+    assert_eq!((none.len(), begun.elapsed().as_secs()), (0, 30));
+    let (queues, queue) = (bench.queues.clone(), bench.queue.clone());
+    let waiting = tokio::spawn(async move { queues.lease(&queue, request(5, Duration::from_secs(30))).await });
+    sleep(Duration::from_secs(3)).await;
+    let begun = Instant::now();
+    let id = bench.enqueue(bench.task("work")).await;
+    let tasks = waiting.await.unwrap().unwrap();
+    assert_eq!(tasks.iter().map(|task| task.id).collect::<Vec<_>>(), [id]);
+    assert!(begun.elapsed() <= Duration::from_millis(20), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn tasks_claimed_for_a_caller_that_has_gone_are_given_back() {
+    let bench = Bench::new();
+    let id = bench.enqueue(bench.task("work")).await;
+    let call = bench.queues.lease(&bench.queue, request(1, Duration::ZERO));
+    // Polled until the claim is on its way, and dropped there.
+    let mut call = Box::pin(call);
+    assert!(futures::poll!(&mut call).is_pending());
+    drop(call);
+    bench.queues.close().await;
+    let status = bench.status(id).await;
+    assert_eq!(status.state, TaskState::Queued);
+    let again = bench.queues.lease(&bench.queue, request(1, Duration::ZERO)).await.unwrap();
+    assert_eq!((again[0].attempt, again[0].crashes), (1, 0), "neither a failure nor a crash");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_remote_worker_settles_by_id_and_fence() {
+    let bench = Bench::new();
+    let (id, fence) = leased(&bench).await;
+    assert!(matches!(
+        bench.queues.ack(id, fence, Some("not json".into())).await,
+        Err(Error::InvalidTask { field: "result", .. })
+    ));
+    for _ in 0..2 {
+        let state = bench.queues.ack(id, fence, Some("[1]".into())).await.unwrap();
+        assert_eq!(state, TaskState::Completed, "a repeated acknowledgement answers as the first time");
+    }
+    let (id, fence) = leased(&bench).await;
+    assert_eq!(bench.queues.fail(id, fence, "busy".into(), true).await.unwrap(), TaskState::Failed);
+    let (id, fence) = leased(&bench).await;
+    assert_eq!(bench.queues.fail(id, fence, "broken".into(), false).await.unwrap(), TaskState::Dead);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_lease_and_an_unknown_task_are_told_apart() {
+    let bench = Bench::new();
+    let (id, fence) = leased(&bench).await;
+    let wrong = Fence(fence.0 + 1);
+    assert!(matches!(bench.queues.ack(id, wrong, None).await, Err(Error::LeaseLost(lost)) if lost == id));
+    assert!(matches!(bench.queues.extend(id, wrong, None).await, Err(Error::LeaseLost(lost)) if lost == id));
+    let unknown = TaskId::generate(&bench.queue);
+    assert!(matches!(bench.queues.ack(unknown, fence, None).await, Err(Error::UnknownTask(task)) if task == unknown));
+    assert!(matches!(bench.queues.cancel(unknown, "x").await, Err(Error::UnknownTask(task)) if task == unknown));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancellation_says_what_it_could_do() {
+    let bench = Bench::new();
+    let waiting = bench.enqueue(bench.task("work")).await;
+    assert_eq!(bench.queues.cancel(waiting, "not needed").await.unwrap(), CancelOutcome::Cancelled);
+    let again = bench.queues.cancel(waiting, "not needed").await.unwrap();
+    assert_eq!(again, CancelOutcome::AlreadyFinished(TaskState::Cancelled));
+    let (id, fence) = leased(&bench).await;
+    assert_eq!(bench.queues.cancel(id, "stop").await.unwrap(), CancelOutcome::Ordered);
+    assert_eq!(bench.queues.extend(id, fence, None).await.unwrap().orders, [Order::Cancel]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_brake_reaches_every_queue_and_its_release_returns_everything() {
+    let bench = Bench::new();
+    let everyone = |engaged, revision| BrakeChange { scope: BrakeScope::Everyone, engaged, revision };
+    let queues: Vec<_> = (0..3).map(|_| unique_queue()).collect();
+    for queue in &queues {
+        let tasks: Vec<_> = (0..300).map(|_| NewTask::new(queue, "work", "{}")).collect();
+        bench.queues.enqueue_many(queue, tasks).await.unwrap();
+    }
+    bench.queues.apply_brake(&everyone(true, 1)).await.unwrap();
+    for queue in &queues {
+        for _ in 0..2 {
+            assert_eq!(bench.queues.lease(queue, request(256, Duration::ZERO)).await.unwrap(), []);
+        }
+    }
+    assert_eq!(bench.queues.parked_count().await.unwrap(), 900);
+    bench.queues.apply_brake(&everyone(false, 2)).await.unwrap();
+    assert_eq!(bench.queues.parked_count().await.unwrap(), 0);
+    assert_eq!(bench.queues.stats(&queues[2]).await.unwrap().ready, [0, 0, 300, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn dead_letters_of_any_number_are_requeued_and_purged() {
+    let bench = Bench::new();
+    let mut ids = Vec::new();
+    for _ in 0..300 {
+        let (id, fence) = leased(&bench).await;
+        bench.queues.fail(id, fence, "broken".into(), false).await.unwrap();
+        ids.push(id);
+    }
+    let page = bench.queues.dead_letters(&bench.queue, None, 1_000).await.unwrap();
+    assert_eq!((page.len(), page[0].status.id), (trackside_queue::MAX_BATCH, ids[299]), "newest first");
+    assert_eq!(bench.queues.requeue_dead(&bench.queue, &ids[..290]).await.unwrap(), 290);
+    assert_eq!(bench.queues.purge_dead(&bench.queue, &ids).await.unwrap(), 10, "the others are queued again");
+    assert_eq!(bench.queues.stats(&bench.queue).await.unwrap().dead, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_the_store_away_a_producer_hears_so_at_once() {
+    let bench = Bench::new();
+    let wire = Wire::new(&bench.store);
+    wire.set(Line::Cut);
+    let queues = QueueManager::new(wire.clone(), bench.queues.config().clone());
+    let failure = queues.enqueue(&bench.queue, bench.task("work")).await.unwrap_err();
+    assert!(failure.is_retryable() && failure.kind().is_store_outage());
+    wire.set(Line::Up);
+    queues.enqueue(&bench.queue, bench.task("work")).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_paused_queue_keeps_its_tasks_until_it_is_resumed() {
+    let bench = Bench::new();
+    bench.queues.pause(&bench.queue).await.unwrap();
+    let id = bench.enqueue(bench.task("work")).await;
+    assert_eq!(bench.queues.lease(&bench.queue, request(1, Duration::from_secs(60))).await.unwrap(), []);
+    bench.queues.resume(&bench.queue).await.unwrap();
+    let tasks = bench.queues.lease(&bench.queue, request(1, Duration::ZERO)).await.unwrap();
+    assert_eq!(tasks[0].id, id);
+}
