@@ -2,6 +2,7 @@
 
 mod binary;
 mod builder;
+mod cluster;
 mod resp;
 
 use std::{
@@ -21,6 +22,7 @@ use tokio::sync::OnceCell;
 
 pub use binary::find_redis_binary;
 pub use builder::{Fsync, RedisServerBuilder, TlsFiles};
+pub use cluster::RedisCluster;
 
 use crate::{keeper::KeptProcess, port::PortLease};
 
@@ -45,6 +47,8 @@ pub struct RedisServer {
     program: PathBuf,
     /// The arguments that make the same server again: port, folder, options.
     args: Vec<String>,
+    /// What its log says when it serves.
+    ready: &'static str,
     /// What a client must present as the default user.
     password: Option<String>,
     /// Where the TLS port listens, when there is one.
@@ -151,7 +155,7 @@ impl RedisServer {
     /// # Errors
     /// When it does not come up; the message holds its log.
     pub async fn restart(&self) -> Result<()> {
-        self.restart_until(READY).await
+        self.restart_until(self.ready).await
     }
 
     /// As [`restart`](Self::restart), and comes back as soon as the log holds `sentence`, such as one about loading.
@@ -208,6 +212,3 @@ impl RedisServer {
         self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-
-/// What every server says when it serves.
-const READY: &str = "Ready to accept connections";

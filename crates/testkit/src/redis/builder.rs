@@ -38,6 +38,15 @@ pub struct RedisServerBuilder {
     password: Option<String>,
     tls: Option<TlsFiles>,
     unix_socket: bool,
+    mode: Mode,
+}
+
+/// What the program is started as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Mode {
+    #[default]
+    Server,
+    Sentinel,
 }
 
 // === impl RedisServerBuilder ===
@@ -95,6 +104,15 @@ impl RedisServerBuilder {
         self
     }
 
+    /// A sentinel that watches `primary` under the name `service`, and agrees with `quorum` others that it is down after
+    /// half a second of silence.
+    pub fn sentinel_of(mut self, service: &str, primary: &RedisServer, quorum: u32) -> Self {
+        self.mode = Mode::Sentinel;
+        self.option("sentinel", &format!("monitor {service} 127.0.0.1 {} {quorum}", primary.port()))
+            .option("sentinel", &format!("down-after-milliseconds {service} 500"))
+            .option("sentinel", &format!("failover-timeout {service} 3000"))
+    }
+
     /// Starts it and waits until it serves.
     ///
     /// # Errors
@@ -143,7 +161,14 @@ impl RedisServerBuilder {
         std::fs::write(&config, text).context("cannot write the server's configuration")?;
         Ok(RedisServer {
             program: find_redis_binary()?,
-            args: vec![config.display().to_string()],
+            args: match self.mode {
+                Mode::Server => vec![config.display().to_string()],
+                Mode::Sentinel => vec![config.display().to_string(), "--sentinel".to_owned()],
+            },
+            ready: match self.mode {
+                Mode::Server => "Ready to accept connections",
+                Mode::Sentinel => "+monitor master",
+            },
             password: self.password,
             tls,
             socket,

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Result;
-use trackside_testkit::{Fsync, RedisServer, eventually};
+use trackside_testkit::{Fsync, RedisCluster, RedisServer, eventually};
 
 #[tokio::test]
 async fn a_killed_server_comes_back_on_its_port_with_its_data() -> Result<()> {
@@ -67,4 +67,14 @@ async fn tests_that_share_a_server_get_different_prefixes() {
     let (one, two) = (RedisServer::shared().await, RedisServer::shared().await);
     assert_eq!(one.port(), two.port());
     assert_ne!(one.unique_prefix(), two.unique_prefix());
+}
+
+#[tokio::test]
+async fn a_cluster_serves_every_slot_and_each_node_its_own() -> Result<()> {
+    let cluster = RedisCluster::start(3).await?;
+    let slots = cluster.nodes()[0].cli(&["CLUSTER", "INFO"]);
+    assert!(slots.contains("cluster_slots_ok:16384"), "{slots}");
+    let moved = cluster.nodes().iter().filter(|node| node.try_cli(&["GET", "k"]).is_err()).count();
+    assert_eq!(moved, 2, "one of three owns the key");
+    Ok(())
 }

@@ -16,7 +16,8 @@ use crate::{Error, Operation};
 /// wants them.
 ///
 /// Redis keeps no messages: who is away misses them. So every subscription reports a [`Gap`](PubSubEvent::Gap) when it
-/// may have missed some, at a moment from which on it hears everything again: read the state then.
+/// may have missed some, at a moment from which on it hears everything again: read the state then. In Cluster a
+/// connection to any node that comes back is reason enough.
 ///
 /// ```no_run
 /// # async fn example(redis: trackside_redis::RedisService) -> Result<(), trackside_redis::Error> {

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 
 mod calls;
+mod failover;
 mod outages;
 mod pubsub;
 mod refusals;
