@@ -3,6 +3,7 @@
 
 mod calls;
 mod failover;
+mod measures;
 mod outages;
 mod pubsub;
 mod refusals;
