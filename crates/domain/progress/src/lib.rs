@@ -15,6 +15,11 @@ mod store;
 mod stream;
 mod writer;
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
+#[cfg(feature = "redis")]
+mod redis;
+
 pub use config::Config;
 pub use error::Error;
 pub use event::{EventKind, Frame, ProgressEvent};
@@ -23,4 +28,6 @@ pub use manager::{Lookup, ProgressTracker, Receipt};
 pub use memory::MemoryProgressStore;
 pub use operation::{FinalStatus, NewOperation, Snapshot, Status, StepSnapshot, StepSpec, Update};
 
+#[cfg(feature = "redis")]
+pub use redis::RedisProgressStore;
 pub use store::{Append, Appended, Head, LiveFeed, LiveSignal, MAX_FRAMES, ProgressStore, WriterId};

@@ -1,0 +1,3 @@
+//! One public async function for each law; run against every store.
+
+
