@@ -102,17 +102,21 @@ impl AgentControl {
             Err(error) if error.kind().is_store_outage() => None,
             said => said?,
         };
+        let (paused_globally, pending) = {
+            let latch = self.latch();
+            (latch.brake(&BrakeScope::Everyone).is_some(), latch.is_pending(&scope))
+        };
         Ok(AgentState {
             user_id: user_id.clone(),
             paused: brake.is_some(),
-            paused_globally: self.latch().brake(&BrakeScope::Everyone).is_some(),
+            paused_globally,
             since: brake.as_ref().map(|brake| brake.since),
             reason: brake.as_ref().and_then(|brake| brake.reason.clone()),
             by: brake.as_ref().and_then(|brake| brake.by.clone()),
             expires_at: brake.as_ref().and_then(|brake| brake.expires_at),
             status_at: said.as_ref().map(|said| said.at),
             status: said.map(|said| said.status),
-            pending: self.latch().is_pending(&scope),
+            pending,
         })
     }
 
