@@ -159,7 +159,8 @@ impl Shared {
         let word = self.load();
         match word.phase() {
             Phase::Ramping if word.until_ms() <= now => {
-                recovery.closed_at_ms = now;
+                // When it ended, not when somebody noticed: a quiet hour since then is an hour of being closed.
+                recovery.closed_at_ms = word.until_ms();
                 // The same generation: calls that began in the ramp are counted when they end.
                 let closed = Word::new(Phase::Closed, word.generation(), 0);
                 Some(self.change(recovery, now, closed, TransitionReason::RampComplete))

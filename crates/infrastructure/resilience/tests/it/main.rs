@@ -5,6 +5,7 @@ mod half_open;
 mod model;
 mod operator;
 mod permits;
+mod prober;
 mod ramp;
 mod support;
 mod trip;

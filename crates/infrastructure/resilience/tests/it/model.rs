@@ -103,7 +103,7 @@ impl Model {
         match self.phase {
             Phase::Ramping { until, .. } if until <= self.now => {
                 self.phase = Phase::Closed;
-                self.closed_at = self.now;
+                self.closed_at = until;
             }
             Phase::HalfOpen { calls, probing, deadline, .. } if (calls > 0 || probing) && deadline <= self.now => {
                 self.open();

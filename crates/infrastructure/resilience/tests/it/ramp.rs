@@ -88,3 +88,11 @@ fn the_open_time_starts_small_only_after_a_whole_window_of_being_closed() {
     trip(&breaker);
     assert_eq!(open_for(&breaker), Duration::from_millis(500));
 }
+
+#[test]
+fn the_ramp_ends_in_time_even_when_nobody_looks() {
+    let (breaker, clock) = ramping_breaker(config());
+    clock.advance(Duration::from_secs(3 + 10));
+    trip(&breaker);
+    assert_eq!(open_for(&breaker), Duration::from_millis(500), "it was closed for a whole window");
+}
