@@ -46,6 +46,25 @@ pub struct Verification {
     pub verified: bool,
 }
 
+// === impl StopOutcome ===
+
+impl StopOutcome {
+    /// The name on the wire and in the store.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ordered => "ordered",
+            Self::Stopped => "stopped",
+        }
+    }
+
+    /// The outcome with this name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Ordered, Self::Stopped].into_iter().find(|outcome| outcome.as_str() == name)
+    }
+}
+
 // === impl Verification ===
 
 impl Verification {

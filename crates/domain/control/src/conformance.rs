@@ -1,0 +1,1 @@
+//! One public async function for each law; run against every bus.
