@@ -143,6 +143,12 @@ impl RedisService {
         &self.inner.config.prefix
     }
 
+    /// True behind a Cluster, where the keys of one script or pipeline must share a slot.
+    #[must_use]
+    pub fn is_cluster(&self) -> bool {
+        self.inner.config.url.is_cluster()
+    }
+
     /// What the circuit breaker does with calls.
     #[must_use]
     pub fn breaker(&self) -> BreakerState {
