@@ -16,14 +16,47 @@ use nix::{
 };
 
 /// Waits for the end of its standard input, that is of the test process, then kills the server and removes its folder.
-const KEEPER: &str = r#"cat >/dev/null; kill -9 "$1" 2>/dev/null; rm -rf "$2""#;
+const SCRIPT: &str = r#"cat >/dev/null; [ -z "$2" ] || kill -9 "$2" 2>/dev/null; rm -rf "$1""#;
+
+/// Cleans up after a test process that ends without doing so, even one that is killed.
+#[derive(Debug)]
+pub(crate) struct Keeper(Child);
 
 /// A server process with its log; killed with `-9` when dropped or when the test process ends.
 #[derive(Debug)]
 pub(crate) struct KeptProcess {
+    /// Dropped before the child is reaped: afterwards its process id may belong to somebody else.
+    keeper: Option<Keeper>,
     child: Child,
-    keeper: Child,
     log: PathBuf,
+}
+
+// === impl Keeper ===
+
+impl Keeper {
+    /// Looks after a folder, and the process that uses it when it is one of ours.
+    pub(crate) fn watch(folder: &Path, process: Option<u32>) -> Result<Self> {
+        Command::new("sh")
+            .args(["-c", SCRIPT, "keeper"])
+            .arg(folder)
+            .arg(process.map(|id| id.to_string()).unwrap_or_default())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            // Ctrl-C is for the test; this one must outlive it.
+            .process_group(0)
+            .spawn()
+            .map(Self)
+            .context("cannot start sh, which cleans up after a killed test")
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        // Errors mean "has ended already", which is what is wanted.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 // === impl KeptProcess ===
@@ -40,22 +73,14 @@ impl KeptProcess {
             .process_group(0)
             .spawn()
             .with_context(|| format!("cannot start {command:?}"))?;
-        let keeper = Command::new("sh")
-            .args(["-c", KEEPER, "keeper"])
-            .arg(child.id().to_string())
-            .arg(folder)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .spawn();
+        let keeper = Keeper::watch(folder, Some(child.id()));
         match keeper {
-            Ok(keeper) => Ok(Self { child, keeper, log }),
+            Ok(keeper) => Ok(Self { keeper: Some(keeper), child, log }),
             Err(error) => {
                 let mut child = child;
                 child.kill()?;
                 child.wait()?;
-                Err(error).context("cannot start sh, which cleans up after a killed test")
+                Err(error)
             }
         }
     }
@@ -106,10 +131,8 @@ impl KeptProcess {
 
 impl Drop for KeptProcess {
     fn drop(&mut self) {
-        // The keeper first: once the server is reaped its process id may belong to somebody else.
+        drop(self.keeper.take());
         // Errors mean "has ended already", which is what is wanted.
-        let _ = self.keeper.kill();
-        let _ = self.keeper.wait();
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -3,11 +3,12 @@
 mod binary;
 mod builder;
 mod cluster;
+mod container;
 mod resp;
+mod running;
 
 use std::{
     path::{Path, PathBuf},
-    process::Command,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, Ordering},
@@ -16,7 +17,6 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use nix::sys::signal::Signal;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
@@ -24,7 +24,8 @@ pub use binary::find_redis_binary;
 pub use builder::{Fsync, RedisServerBuilder, TlsFiles};
 pub use cluster::RedisCluster;
 
-use crate::{keeper::KeptProcess, port::PortLease};
+use self::running::{Recipe, Running};
+use crate::port::PortLease;
 
 /// How long a start may take, on a machine that compiles something else meanwhile.
 const START: Duration = Duration::from_secs(30);
@@ -43,10 +44,8 @@ const START: Duration = Duration::from_secs(30);
 /// ```
 #[derive(Debug)]
 pub struct RedisServer {
-    /// What to start, again after a kill.
-    program: PathBuf,
-    /// The arguments that make the same server again: port, folder, options.
-    args: Vec<String>,
+    /// What makes the same server again: port, folder, options.
+    recipe: Recipe,
     /// What its log says when it serves.
     ready: &'static str,
     /// What a client must present as the default user.
@@ -56,7 +55,7 @@ pub struct RedisServer {
     /// Where the unix socket is, when there is one.
     socket: Option<PathBuf>,
     /// `None` while it is killed. Declared before the folder, so that it is dropped first.
-    process: Mutex<Option<KeptProcess>>,
+    process: Mutex<Option<Running>>,
     /// How many processes there have been; each has its own log.
     runs: AtomicU32,
     port: PortLease,
@@ -139,7 +138,7 @@ impl RedisServer {
     /// # Panics
     /// When it is not running.
     pub fn pause(&self) {
-        self.signal(Signal::SIGSTOP);
+        self.running("paused", Running::pause);
     }
 
     /// Lets it go on after [`pause`](Self::pause).
@@ -147,7 +146,7 @@ impl RedisServer {
     /// # Panics
     /// When it is not running.
     pub fn resume(&self) {
-        self.signal(Signal::SIGCONT);
+        self.running("resumed", Running::resume);
     }
 
     /// Kills it when it runs, and starts it on the same port and folder.
@@ -165,18 +164,10 @@ impl RedisServer {
     pub async fn restart_until(&self, sentence: &'static str) -> Result<()> {
         self.kill9();
         let run = self.runs.fetch_add(1, Ordering::Relaxed);
-        let mut command = Command::new(&self.program);
-        command.args(&self.args).current_dir(self.folder.path());
-        let log = self.folder.path().join(format!("server.{run}.log"));
-        let folder = self.folder.path().to_owned();
+        let recipe = self.recipe.clone();
         // A blocking thread keeps a paused tokio clock from running ahead while the server starts.
-        let process = tokio::task::spawn_blocking(move || -> Result<KeptProcess> {
-            let mut process = KeptProcess::spawn(command, log, &folder)?;
-            process.wait_for_log(sentence, START)?;
-            Ok(process)
-        })
-        .await
-        .context("the starting thread ended")??;
+        let start = tokio::task::spawn_blocking(move || recipe.start(run, sentence, START));
+        let process = start.await.context("the starting thread ended")??;
         *self.process() = Some(process);
         Ok(())
     }
@@ -200,15 +191,15 @@ impl RedisServer {
     }
 
     #[track_caller]
-    fn signal(&self, signal: Signal) {
-        match self.process().as_ref().map(|process| process.signal(signal)) {
+    fn running(&self, what: &str, act: fn(&Running) -> Result<()>) {
+        match self.process().as_ref().map(act) {
             Some(Ok(())) => {}
-            Some(Err(error)) => panic!("{error:#}"),
-            None => panic!("the server is not running, it cannot be sent {signal}"),
+            Some(Err(error)) => panic!("the server cannot be {what}: {error:#}"),
+            None => panic!("the server is not running, it cannot be {what}"),
         }
     }
 
-    fn process(&self) -> MutexGuard<'_, Option<KeptProcess>> {
+    fn process(&self) -> MutexGuard<'_, Option<Running>> {
         self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

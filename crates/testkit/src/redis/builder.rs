@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Mutex};
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-use super::{RedisServer, find_redis_binary};
+use super::{RedisServer, running::Recipe};
 use crate::port::PortLease;
 
 /// When the append-only file reaches the disk.
@@ -126,7 +126,7 @@ impl RedisServerBuilder {
     /// Chooses port and folder, and starts nothing: the server that is not there yet. `restart` brings it up.
     ///
     /// # Errors
-    /// When no server program is found; the message holds the line to type.
+    /// When there is no port or no place for its folder.
     pub fn prepare(self) -> Result<RedisServer> {
         let folder = TempDir::with_prefix("trackside-redis-").context("cannot make a temporary folder")?;
         let port = PortLease::take()?;
@@ -160,10 +160,12 @@ impl RedisServerBuilder {
         let text: String = options.iter().map(|(name, value)| line(name, value)).collect();
         std::fs::write(&config, text).context("cannot write the server's configuration")?;
         Ok(RedisServer {
-            program: find_redis_binary()?,
-            args: match self.mode {
-                Mode::Server => vec![config.display().to_string()],
-                Mode::Sentinel => vec![config.display().to_string(), "--sentinel".to_owned()],
+            recipe: Recipe {
+                args: match self.mode {
+                    Mode::Server => vec![config.display().to_string()],
+                    Mode::Sentinel => vec![config.display().to_string(), "--sentinel".to_owned()],
+                },
+                folder: folder.path().to_owned(),
             },
             ready: match self.mode {
                 Mode::Server => "Ready to accept connections",
