@@ -1,1 +1,20 @@
-//! The HTTP service: routes, DTOs, problem documents, SSE, WebSocket and OpenAPI.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod config;
+mod error;
+mod extract;
+mod metrics;
+mod middleware;
+mod openapi;
+mod problem;
+mod router;
+mod routes;
+mod socket;
+mod sse;
+mod state;
+mod wire;
+
+pub use config::{AllowedHosts, ApiConfig};
+pub use router::{openapi_document, router};
+pub use state::{ApiState, BuildInfo, MetricsSource, RedisView, StoreInfo, StoreKind};

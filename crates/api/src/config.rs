@@ -1,0 +1,57 @@
+//! The settings of the HTTP surface.
+
+use std::time::Duration;
+
+/// Limits and habits of the HTTP surface.
+///
+/// ```
+/// use trackside_api::{AllowedHosts, ApiConfig};
+/// let config = ApiConfig { max_body_bytes: 64 * 1024, ..ApiConfig::default() };
+/// assert!(matches!(config.allowed_hosts, AllowedHosts::Loopback { .. }));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiConfig {
+    /// The longest request body, in bytes.
+    pub max_body_bytes: usize,
+    /// How long a request may take until its answer begins. Streams and long polls are not cut by it.
+    pub request_timeout: Duration,
+    /// The longest wait that `wait_ms` of a lease request may ask for; a longer one is cut to it.
+    pub max_lease_wait: Duration,
+    /// The time between two comments on an idle event stream; proxies cut what is silent for a minute.
+    pub heartbeat: Duration,
+    /// How long a client is told to wait before it opens a broken event stream again.
+    pub reconnect_after: Duration,
+    /// The names under which the service may be addressed.
+    pub allowed_hosts: AllowedHosts,
+    /// Origins (`https://console.example.org`) whose pages may change something, besides the service's own.
+    pub allowed_origins: Vec<String>,
+}
+
+/// The names under which the service may be addressed: what stands in the `Host` header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AllowedHosts {
+    /// `localhost`, names under `.localhost`, loopback addresses, and these. For a service that listens on loopback
+    /// without credentials: a web site cannot reach it by pointing its own name at this machine (DNS rebinding).
+    Loopback {
+        /// Further names, without a port.
+        also: Vec<String>,
+    },
+    /// Any name. For a service that asks for credentials.
+    Any,
+}
+
+// === impl ApiConfig ===
+
+impl Default for ApiConfig {
+    fn default() -> Self {
+        Self {
+            max_body_bytes: 4 * 1024 * 1024,
+            request_timeout: Duration::from_secs(30),
+            max_lease_wait: Duration::from_secs(30),
+            heartbeat: Duration::from_secs(12),
+            reconnect_after: Duration::from_secs(2),
+            allowed_hosts: AllowedHosts::Loopback { also: Vec::new() },
+            allowed_origins: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! Extractors that refuse with a problem document naming each field.
+
+mod diagnosis;
+mod json;
+mod params;
+
+pub(crate) use json::{OneOrMany, OptionalJson, StrictJson};
+pub(crate) use params::{StrictPath, StrictQuery};

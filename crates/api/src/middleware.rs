@@ -1,0 +1,34 @@
+//! What happens to every request, in order.
+//!
+//! ```text
+//! correlation   gives the request its id and its span; names the id on the answer
+//!  └ access     one log line and one measurement per request
+//!     └ problems   writes every failure as a problem document, and logs its cause
+//!        └ panics     a panicking handler becomes a failure
+//!           └ browser    refuses requests that another web site makes through a browser
+//!              └ body limit, routes; `timeout` around those that answer at once (router.rs)
+//! ```
+
+pub(crate) mod access;
+pub(crate) mod browser;
+pub(crate) mod correlation;
+pub(crate) mod panics;
+pub(crate) mod problems;
+pub(crate) mod timeout;
+
+use axum::{Router, extract::DefaultBodyLimit, middleware};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::ApiState;
+
+/// Puts the layers around the routes.
+pub(crate) fn around(routes: Router<ApiState>, state: &ApiState) -> Router<ApiState> {
+    // The layer added last is the first to see a request: read this upwards.
+    routes
+        .layer(DefaultBodyLimit::max(state.config.max_body_bytes))
+        .layer(middleware::from_fn_with_state(state.clone(), browser::refuse_other_sites))
+        .layer(CatchPanicLayer::custom(panics::to_problem))
+        .layer(middleware::from_fn(problems::write))
+        .layer(middleware::from_fn(access::record))
+        .layer(middleware::from_fn(correlation::attach))
+}

@@ -1,0 +1,90 @@
+//! The API description: generated from the routes, and completed with what all of them share.
+
+use axum::{
+    Router,
+    response::{IntoResponse, Response},
+    routing,
+};
+use bytes::Bytes;
+use http::header;
+use utoipa::{
+    OpenApi,
+    openapi::{
+        Components, ContentBuilder, HeaderBuilder, Ref, RefOr, ResponseBuilder,
+        path::{Operation, PathItem},
+    },
+};
+use utoipa_swagger_ui::SwaggerUi;
+
+use crate::{
+    ApiState,
+    problem::{FieldError, MEDIA_TYPE, ProblemDocument},
+};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Trackside",
+        description = "Durable task queues, tool jobs, live progress and an emergency brake for AI-agent back ends.\n\n\
+            Times are RFC 3339 in UTC with milliseconds, durations are in milliseconds (`…_ms`), time-to-live in seconds \
+            (`…_s`). Unknown fields in requests are refused; unknown fields in answers must be ignored. Every answer \
+            carries `X-Correlation-ID`, and every answer that is no success is a problem document (RFC 9457).",
+        license(name = "MIT OR Apache-2.0")
+    ),
+    components(schemas(ProblemDocument, FieldError)),
+    tags(
+        (name = "tools and jobs", description = "Run tools, follow their jobs, fetch their outputs"),
+        (name = "queues", description = "Enqueue tasks, lease them, look after queues and dead letters"),
+        (name = "tasks", description = "What became of a task; what the holder of a lease says"),
+        (name = "progress", description = "Operations with steps, and their live events"),
+        (name = "agents", description = "Pause and resume agents; the emergency brake"),
+        (name = "health", description = "How the service is"),
+        (name = "service", description = "What runs here")
+    )
+)]
+struct Description;
+
+/// The document that the routes are added to.
+pub(crate) fn base() -> utoipa::openapi::OpenApi {
+    Description::openapi()
+}
+
+/// Adds to every operation what every operation can answer.
+pub(crate) fn complete(mut document: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
+    document.components.get_or_insert_with(Components::new);
+    // A name that may hold slashes is a wildcard for the router and a plain parameter for the description.
+    let paths = std::mem::take(&mut document.paths.paths);
+    document.paths.paths = paths.into_iter().map(|(path, item)| (path.replace("{*", "{"), item)).collect();
+    for item in document.paths.paths.values_mut() {
+        for operation in operations(item) {
+            let problem = ResponseBuilder::new()
+                .description("A problem document")
+                .content(MEDIA_TYPE, ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build())
+                .header(
+                    "X-Correlation-ID",
+                    HeaderBuilder::new().description(Some("The id under which the request stands in the log")).build(),
+                )
+                .build();
+            operation.responses.responses.insert("default".to_owned(), RefOr::T(problem));
+        }
+    }
+    document
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter().flatten()
+}
+
+/// `/openapi.json`, and `/docs` with its assets from the binary.
+pub(crate) fn routes(document: &utoipa::openapi::OpenApi) -> Router<ApiState> {
+    let json = Bytes::from(serde_json::to_vec(document).unwrap_or_default());
+    let serve = move || async move { openapi_json(json) };
+    let docs: Router<ApiState> = SwaggerUi::new("/docs")
+        .config(utoipa_swagger_ui::Config::from("/openapi.json").try_it_out_enabled(true))
+        .into();
+    Router::new().route("/openapi.json", routing::get(serve)).merge(docs)
+}
+
+fn openapi_json(document: Bytes) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], document).into_response()
+}

@@ -1,0 +1,212 @@
+//! `/v1/queues/{queue}/tasks`: enqueue, and look at what is next.
+
+use std::{num::NonZeroU32, time::Duration};
+
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use http::{StatusCode, header};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use trackside_core::{QueueName, TaskId, Timestamp, UserId};
+use trackside_queue::{DEFAULT_MAX_ATTEMPTS, Due, NewTask, PeekedTask, RetryPolicy, TaskOptions};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::queues::require;
+use crate::{
+    ApiState,
+    extract::{OneOrMany, StrictJson, StrictPath, StrictQuery},
+    middleware::correlation::RequestContext,
+    problem::Problem,
+    wire::{self, Backoff, Priority, TaskState},
+};
+
+/// Tasks shown when the request does not say.
+const DEFAULT_PEEK: usize = 10;
+
+/// A task to be done.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewTask, example = json!({
+    "kind": "report.render", "payload": {"month": "2026-10"}, "priority": "high", "user_id": "user-42", "max_attempts": 5
+}))]
+struct EnqueueRequest {
+    /// What a worker chooses the handler by: 1 to 128 printable ASCII characters.
+    kind: String,
+    /// Any JSON; kept as it is.
+    #[schema(value_type = serde_json::Value)]
+    payload: Box<RawValue>,
+    /// `normal` when left out.
+    priority: Option<Priority>,
+    /// Not before so many milliseconds from now.
+    delay_ms: Option<u64>,
+    /// Not before this time.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    run_at: Option<Timestamp>,
+    /// How long one attempt may run; the worker's setting when left out.
+    timeout_ms: Option<u64>,
+    /// Failed attempts after which it goes to the dead letters; 3 when left out.
+    #[schema(value_type = Option<u32>, minimum = 1)]
+    max_attempts: Option<NonZeroU32>,
+    /// The wait between attempts; exponential from 1 s to 60 s with jitter when left out.
+    backoff: Option<Backoff>,
+    /// On whose behalf it runs: the brake acts on this.
+    #[schema(value_type = Option<String>)]
+    user_id: Option<UserId>,
+    project_id: Option<String>,
+    tenant_id: Option<String>,
+}
+
+/// A task that was accepted.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"task_id": "0198c2d4-7c1e-7448-8000-0d7f5a2f4c11", "status": "queued"}))]
+struct Accepted {
+    task_id: String,
+    status: TaskState,
+}
+
+/// Tasks that were accepted, in the order in which they were sent.
+#[derive(Debug, Serialize, ToSchema)]
+struct ManyAccepted {
+    tasks: Vec<Accepted>,
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct PeekQuery {
+    /// Most tasks shown: 1 to 256, 10 when left out.
+    limit: Option<usize>,
+}
+
+/// The next tasks in the order in which they would be handed out.
+#[derive(Debug, Serialize, ToSchema)]
+struct Upcoming {
+    tasks: Vec<UpcomingTask>,
+}
+
+/// A ready task, seen without being taken.
+#[derive(Debug, Serialize, ToSchema)]
+struct UpcomingTask {
+    /// `null` for an element that a plain Redis client pushed and no worker has met yet.
+    task_id: Option<String>,
+    kind: Option<String>,
+    priority: Priority,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    enqueued_at: Option<Timestamp>,
+    #[schema(value_type = serde_json::Value)]
+    payload: Box<RawValue>,
+}
+
+pub(crate) fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(enqueue, peek))
+}
+
+/// Enqueue one task, or an array of them
+///
+/// The queue comes into being with its first task. Of an array, either all tasks are acceptable or none is accepted.
+#[utoipa::path(
+    post, path = "/v1/queues/{queue}/tasks", tag = "queues", operation_id = "enqueue_tasks",
+    params(("queue" = String, Path, description = "The queue's name", example = "agent_tasks")),
+    request_body(content = EnqueueRequest, description = "A task, or an array of tasks"),
+    responses(
+        (status = ACCEPTED, description = "Accepted; for an array `{\"tasks\": [...]}` in the same order", body = Accepted,
+         headers(("Location" = String, description = "The task's status, for a single task")))
+    )
+)]
+async fn enqueue(
+    State(state): State<ApiState>,
+    StrictPath(queue): StrictPath<QueueName>,
+    context: RequestContext,
+    StrictJson(request): StrictJson<OneOrMany<EnqueueRequest>>,
+) -> Result<Response, Problem> {
+    match request {
+        OneOrMany::One(request) => {
+            let task = request.into_task(&queue, &context, "")?;
+            let id = task.id;
+            let status = state.queues.enqueue(&queue, task).await?;
+            let location = [(header::LOCATION, format!("/v1/tasks/{id}"))];
+            Ok((StatusCode::ACCEPTED, location, Json(Accepted::of(id, status))).into_response())
+        }
+        OneOrMany::Many(requests) => {
+            let to_task =
+                |(index, request): (usize, EnqueueRequest)| request.into_task(&queue, &context, &format!("[{index}]."));
+            let tasks = requests.into_iter().enumerate().map(to_task).collect::<Result<Vec<_>, _>>()?;
+            let ids: Vec<TaskId> = tasks.iter().map(|task| task.id).collect();
+            let states = state.queues.enqueue_many(&queue, tasks).await?;
+            let tasks = ids.into_iter().zip(states).map(|(id, status)| Accepted::of(id, status)).collect();
+            Ok((StatusCode::ACCEPTED, Json(ManyAccepted { tasks })).into_response())
+        }
+    }
+}
+
+/// The next tasks, without taking them
+#[utoipa::path(
+    get, path = "/v1/queues/{queue}/tasks", tag = "queues", operation_id = "peek_tasks",
+    params(("queue" = String, Path, description = "The queue's name", example = "agent_tasks"), PeekQuery),
+    responses((status = OK, body = Upcoming))
+)]
+async fn peek(
+    State(state): State<ApiState>,
+    StrictPath(queue): StrictPath<QueueName>,
+    StrictQuery(query): StrictQuery<PeekQuery>,
+) -> Result<Json<Upcoming>, Problem> {
+    require(&state, &queue).await?;
+    let tasks = state.queues.peek(&queue, query.limit.unwrap_or(DEFAULT_PEEK).max(1)).await?;
+    Ok(Json(Upcoming { tasks: tasks.into_iter().map(Into::into).collect() }))
+}
+
+// === impl EnqueueRequest ===
+
+impl EnqueueRequest {
+    /// The task; `place` stands before the names of its fields in errors.
+    fn into_task(self, queue: &QueueName, context: &RequestContext, place: &str) -> Result<NewTask, Problem> {
+        let due = match (self.delay_ms, self.run_at) {
+            (Some(_), Some(_)) => {
+                return Err(Problem::invalid_field(format!("{place}run_at"), "give either delay_ms or run_at"));
+            }
+            (Some(delay_ms), None) => Due::After(Duration::from_millis(delay_ms)),
+            (None, Some(at)) => Due::At(at),
+            (None, None) => Due::Now,
+        };
+        let options = TaskOptions {
+            priority: self.priority.map(Into::into).unwrap_or_default(),
+            due,
+            timeout: self.timeout_ms.map(Duration::from_millis),
+            max_attempts: self.max_attempts.unwrap_or(DEFAULT_MAX_ATTEMPTS),
+            retry: self.backoff.map_or_else(RetryPolicy::default, Into::into),
+            lease: None,
+            user_id: self.user_id,
+            project_id: self.project_id,
+            tenant_id: self.tenant_id,
+            correlation_id: Some(context.correlation_id.clone()),
+            traceparent: context.traceparent.clone(),
+        };
+        let payload = Bytes::from(String::from(Box::<str>::from(self.payload)));
+        Ok(NewTask { id: TaskId::generate(queue), kind: self.kind, payload, options })
+    }
+}
+
+// === impl Accepted, UpcomingTask ===
+
+impl Accepted {
+    fn of(id: TaskId, status: trackside_queue::TaskState) -> Self {
+        Self { task_id: id.to_string(), status: status.into() }
+    }
+}
+
+impl From<PeekedTask> for UpcomingTask {
+    fn from(task: PeekedTask) -> Self {
+        Self {
+            task_id: task.id.map(|id| id.to_string()),
+            kind: task.kind,
+            priority: task.priority.into(),
+            enqueued_at: task.enqueued_at,
+            payload: wire::json_text(&task.payload),
+        }
+    }
+}

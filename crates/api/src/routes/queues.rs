@@ -1,0 +1,210 @@
+//! `/v1/queues`, `/v1/queues/{queue}`, `…/pause`, `…/resume`: queues as a whole.
+
+use axum::{Json, extract::State};
+use futures::future::try_join_all;
+use serde::Serialize;
+use trackside_core::QueueName;
+use trackside_queue::QueueStats;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    ApiState,
+    extract::{StrictPath, StrictQuery},
+    problem::Problem,
+    wire::{self, PageQuery},
+};
+
+/// Ready tasks above which more workers are wanted.
+const SCALE_UP_ABOVE: u64 = 50;
+/// Ready tasks below which fewer workers would do.
+const SCALE_DOWN_BELOW: u64 = 10;
+
+/// One queue: what waits in it, what runs, and what went wrong.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Queue, example = json!({
+    "queue": "agent_tasks", "ready": {"critical": 0, "high": 1, "normal": 41, "low": 0}, "depth": 42, "active": 4,
+    "delayed": 0, "waiting": 0, "parked": 0, "dead": 0, "oldest_age_ms": 1250, "paused": false, "scale_hint": "hold"
+}))]
+pub(crate) struct QueueView {
+    queue: String,
+    ready: ReadyByLevel,
+    /// Ready tasks of all levels.
+    depth: u64,
+    /// Under lease.
+    active: u64,
+    /// Not due yet, retries included.
+    delayed: u64,
+    /// Waiting for other tasks.
+    waiting: u64,
+    /// Held back by the brake.
+    parked: u64,
+    /// In the dead letters.
+    dead: u64,
+    /// Age of the oldest ready task; `null` when none is ready.
+    oldest_age_ms: Option<u64>,
+    /// A paused queue hands out nothing.
+    paused: bool,
+    scale_hint: ScaleHint,
+    /// Tasks ever accepted.
+    created: u64,
+    /// Tasks ever completed.
+    completed: u64,
+    /// Tasks ever called off.
+    cancelled: u64,
+}
+
+/// Ready tasks of each level.
+#[derive(Debug, Serialize, ToSchema)]
+struct ReadyByLevel {
+    critical: u64,
+    high: u64,
+    normal: u64,
+    low: u64,
+}
+
+/// Whether the number of workers fits the backlog: `up` above 50 ready tasks, `down` below 10.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum ScaleHint {
+    Up,
+    Down,
+    Hold,
+}
+
+/// A page of queues, by name.
+#[derive(Debug, Serialize, ToSchema)]
+struct QueuePage {
+    queues: Vec<QueueView>,
+    /// Ask with it for the next page; `null` on the last one.
+    next_cursor: Option<String>,
+}
+
+pub(crate) fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(get_queue)).routes(routes!(pause)).routes(routes!(resume))
+}
+
+/// All queues
+#[utoipa::path(
+    get, path = "/v1/queues", tag = "queues", operation_id = "list_queues", params(PageQuery),
+    responses((status = OK, body = QueuePage))
+)]
+async fn list(
+    State(state): State<ApiState>,
+    StrictQuery(page): StrictQuery<PageQuery>,
+) -> Result<Json<QueuePage>, Problem> {
+    let names = state.queues.queues().await?;
+    let after = page.cursor.as_deref().unwrap_or_default();
+    let mut rest = names.into_iter().filter(|queue| queue.as_str() > after);
+    let shown: Vec<QueueName> = rest.by_ref().take(page.limit()).collect();
+    let next_cursor = rest.next().and(shown.last()).map(ToString::to_string);
+    let queues = try_join_all(shown.iter().map(|queue| view(&state, queue))).await?;
+    Ok(Json(QueuePage { queues, next_cursor }))
+}
+
+/// One queue
+#[utoipa::path(
+    get, path = "/v1/queues/{queue}", tag = "queues", operation_id = "get_queue",
+    params(("queue" = String, Path, description = "The queue's name", example = "agent_tasks")),
+    responses((status = OK, body = QueueView))
+)]
+async fn get_queue(
+    State(state): State<ApiState>,
+    StrictPath(queue): StrictPath<QueueName>,
+) -> Result<Json<QueueView>, Problem> {
+    require(&state, &queue).await?;
+    Ok(Json(view(&state, &queue).await?))
+}
+
+/// Stop handing out tasks of a queue
+///
+/// What runs goes on, and tasks are still accepted.
+#[utoipa::path(
+    post, path = "/v1/queues/{queue}/pause", tag = "queues", operation_id = "pause_queue",
+    params(("queue" = String, Path, description = "The queue's name", example = "agent_tasks")),
+    responses((status = OK, body = QueueView))
+)]
+async fn pause(
+    State(state): State<ApiState>,
+    StrictPath(queue): StrictPath<QueueName>,
+) -> Result<Json<QueueView>, Problem> {
+    require(&state, &queue).await?;
+    state.queues.pause(&queue).await?;
+    Ok(Json(view(&state, &queue).await?))
+}
+
+/// Hand out tasks of a queue again
+#[utoipa::path(
+    post, path = "/v1/queues/{queue}/resume", tag = "queues", operation_id = "resume_queue",
+    params(("queue" = String, Path, description = "The queue's name", example = "agent_tasks")),
+    responses((status = OK, body = QueueView))
+)]
+async fn resume(
+    State(state): State<ApiState>,
+    StrictPath(queue): StrictPath<QueueName>,
+) -> Result<Json<QueueView>, Problem> {
+    require(&state, &queue).await?;
+    state.queues.resume(&queue).await?;
+    Ok(Json(view(&state, &queue).await?))
+}
+
+/// Refuses a queue that nobody ever used, so that a misspelling is not answered with an empty queue.
+pub(crate) async fn require(state: &ApiState, queue: &QueueName) -> Result<(), Problem> {
+    match state.queues.queues().await?.binary_search(queue) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Problem::not_found("queue", queue)),
+    }
+}
+
+/// The queue as it is now.
+pub(crate) async fn view(state: &ApiState, queue: &QueueName) -> Result<QueueView, Problem> {
+    Ok(QueueView::of(queue, &state.queues.stats(queue).await?))
+}
+
+// === impl QueueView ===
+
+impl QueueView {
+    fn of(queue: &QueueName, stats: &QueueStats) -> Self {
+        let [critical, high, normal, low] = stats.ready;
+        let depth = stats.ready.iter().sum();
+        Self {
+            queue: queue.to_string(),
+            ready: ReadyByLevel { critical, high, normal, low },
+            depth,
+            active: stats.active,
+            delayed: stats.delayed,
+            waiting: 0,
+            parked: stats.parked,
+            dead: stats.dead,
+            oldest_age_ms: stats.oldest_age.map(wire::millis),
+            paused: stats.paused,
+            scale_hint: ScaleHint::of(depth),
+            created: stats.created,
+            completed: stats.completed,
+            cancelled: stats.cancelled,
+        }
+    }
+}
+
+// === impl ScaleHint ===
+
+impl ScaleHint {
+    const fn of(depth: u64) -> Self {
+        match depth {
+            depth if depth > SCALE_UP_ABOVE => Self::Up,
+            depth if depth < SCALE_DOWN_BELOW => Self::Down,
+            _ => Self::Hold,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hint_follows_the_backlog() {
+        let hints = [0, 9, 10, 50, 51].map(ScaleHint::of);
+        assert_eq!(hints, [ScaleHint::Down, ScaleHint::Down, ScaleHint::Hold, ScaleHint::Hold, ScaleHint::Up]);
+    }
+}

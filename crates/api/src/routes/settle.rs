@@ -1,0 +1,217 @@
+//! `/v1/tasks/{id}/ack`, `/fail`, `/extend`, `/progress`: what the holder of a lease says, each time with its fence.
+
+use std::time::Duration;
+
+use axum::{Json, extract::State};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use trackside_core::{TaskId, Timestamp};
+use trackside_queue::{Fence, Order, Outcome};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::task_events;
+use crate::{
+    ApiState,
+    extract::{StrictJson, StrictPath},
+    problem::Problem,
+    wire::TaskState,
+};
+
+/// The task is done.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"fence": 17, "result": {"pages": 12}}))]
+struct Ack {
+    /// From the lease.
+    fence: u64,
+    /// Any JSON; kept as it is.
+    #[schema(value_type = Option<serde_json::Value>)]
+    result: Option<Box<RawValue>>,
+}
+
+/// The attempt failed.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"fence": 17, "error": "printer on fire", "retryable": true}))]
+struct Fail {
+    /// From the lease.
+    fence: u64,
+    /// Why; the first 2 KiB are kept.
+    error: String,
+    /// Whether another attempt makes sense; true when left out.
+    retryable: Option<bool>,
+}
+
+/// The worker needs more time.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"fence": 17, "lease_ms": 30000}))]
+struct Extend {
+    /// From the lease.
+    fence: u64,
+    /// How long the lease lasts from now; the service's setting when left out.
+    lease_ms: Option<u64>,
+}
+
+/// How far the worker is. A report is a sign of life: it extends the lease as `extend` does.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"fence": 17, "percent": 40, "message": "rendering page 5 of 12", "lease_ms": 30000}))]
+struct Report {
+    /// From the lease.
+    fence: u64,
+    /// From 0 to 100; never falls.
+    percent: Option<f64>,
+    /// What is being done, in one line.
+    message: Option<String>,
+    /// How long the lease lasts from now; the service's setting when left out.
+    lease_ms: Option<u64>,
+}
+
+/// The settlement was applied.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"status": "completed", "orders": []}))]
+struct Settled {
+    /// Where the task is now: `completed`, `failed` (it will be tried again), `dead`, `cancelled`, or back in its queue.
+    status: TaskState,
+    /// None: the worker is done with the task.
+    orders: Vec<OrderView>,
+}
+
+/// The lease was extended.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"lease_expires_at": "2026-11-20T12:00:30.000Z", "orders": ["pause"]}))]
+struct Extended {
+    #[schema(value_type = String, format = DateTime)]
+    lease_expires_at: Timestamp,
+    /// What the worker must do.
+    orders: Vec<OrderView>,
+}
+
+/// What the worker must do: stop, and say so with `fail`. `cancel`: the task is called off. `pause`: the brake is on.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = Order)]
+enum OrderView {
+    Cancel,
+    Pause,
+}
+
+pub(crate) fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(ack)).routes(routes!(fail)).routes(routes!(extend)).routes(routes!(progress))
+}
+
+/// The task is done
+///
+/// May be repeated. A lost lease is answered with 409 `lease-lost`, and the result is not written.
+#[utoipa::path(
+    post, path = "/v1/tasks/{id}/ack", tag = "tasks", operation_id = "ack_task",
+    params(("id" = String, Path, description = "The task's id")),
+    request_body = Ack, responses((status = OK, body = Settled))
+)]
+async fn ack(
+    State(state): State<ApiState>,
+    StrictPath(id): StrictPath<TaskId>,
+    StrictJson(request): StrictJson<Ack>,
+) -> Result<Json<Settled>, Problem> {
+    let result = request.result.map(|raw| Bytes::from(String::from(Box::<str>::from(raw))));
+    let status = state.queues.ack(id, Fence(request.fence), result.clone()).await?;
+    task_events::record_end(&state, id, status, result.as_deref()).await;
+    Ok(Json(Settled::as_now(status)))
+}
+
+/// The attempt failed
+///
+/// The task waits for its next attempt, or is dead after its last one. A task whose worker was ordered to stop is
+/// cancelled by this, or given back without counting the attempt when it is the brake that stops it. May be repeated.
+#[utoipa::path(
+    post, path = "/v1/tasks/{id}/fail", tag = "tasks", operation_id = "fail_task",
+    params(("id" = String, Path, description = "The task's id")),
+    request_body = Fail, responses((status = OK, body = Settled))
+)]
+async fn fail(
+    State(state): State<ApiState>,
+    StrictPath(id): StrictPath<TaskId>,
+    StrictJson(request): StrictJson<Fail>,
+) -> Result<Json<Settled>, Problem> {
+    let fence = Fence(request.fence);
+    let retryable = request.retryable.unwrap_or(true);
+    let outcome = match state.queues.extend(id, fence, None).await {
+        Ok(extension) if extension.orders.contains(&Order::Cancel) => Outcome::Cancelled { reason: request.error },
+        // Stopped by the brake: the attempt is not counted, and the task waits until the brake is released.
+        Ok(extension) if extension.orders.contains(&Order::Pause) && retryable => Outcome::Released,
+        // A lost lease may be a repetition of a settlement that was applied; the queue can tell.
+        Ok(_) | Err(trackside_queue::Error::LeaseLost(_)) => {
+            Outcome::Failed { error: request.error, retryable, retry_after: None }
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let status = state.queues.settle(id, fence, outcome).await?;
+    task_events::record_end(&state, id, status, None).await;
+    Ok(Json(Settled::as_now(status)))
+}
+
+/// The worker needs more time
+///
+/// The answer carries the orders for the worker: a cancellation or the brake reach it here.
+#[utoipa::path(
+    post, path = "/v1/tasks/{id}/extend", tag = "tasks", operation_id = "extend_lease",
+    params(("id" = String, Path, description = "The task's id")),
+    request_body = Extend, responses((status = OK, body = Extended))
+)]
+async fn extend(
+    State(state): State<ApiState>,
+    StrictPath(id): StrictPath<TaskId>,
+    StrictJson(request): StrictJson<Extend>,
+) -> Result<Json<Extended>, Problem> {
+    let lease = request.lease_ms.map(Duration::from_millis);
+    Ok(Json(state.queues.extend(id, Fence(request.fence), lease).await?.into()))
+}
+
+/// How far the worker is
+///
+/// Followers see it at `/v1/tasks/{id}/events`. The lease is extended, and the answer carries orders as for `extend`.
+#[utoipa::path(
+    post, path = "/v1/tasks/{id}/progress", tag = "tasks", operation_id = "report_task_progress",
+    params(("id" = String, Path, description = "The task's id")),
+    request_body = Report, responses((status = OK, body = Extended))
+)]
+async fn progress(
+    State(state): State<ApiState>,
+    StrictPath(id): StrictPath<TaskId>,
+    StrictJson(request): StrictJson<Report>,
+) -> Result<Json<Extended>, Problem> {
+    let lease = request.lease_ms.map(Duration::from_millis);
+    // First the lease: what a worker reports that has lost its task is not the task's progress.
+    let extension = state.queues.extend(id, Fence(request.fence), lease).await?;
+    task_events::report(&state, id, request.percent, request.message).await?;
+    Ok(Json(extension.into()))
+}
+
+// === impl Settled, Extended, OrderView ===
+
+impl Settled {
+    fn as_now(status: trackside_queue::TaskState) -> Self {
+        Self { status: status.into(), orders: Vec::new() }
+    }
+}
+
+impl From<trackside_queue::Extension> for Extended {
+    fn from(extension: trackside_queue::Extension) -> Self {
+        Self {
+            lease_expires_at: extension.lease_expires_at,
+            orders: extension.orders.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<Order> for OrderView {
+    fn from(order: Order) -> Self {
+        match order {
+            Order::Cancel => Self::Cancel,
+            Order::Pause => Self::Pause,
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! `/api/stats`: figures of every part in one answer.
+
+use std::collections::BTreeMap;
+
+use axum::{Json, extract::State};
+use futures::future::try_join_all;
+use serde::Serialize;
+use trackside_core::Timestamp;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::queues::{self, QueueView};
+use crate::{ApiState, problem::Problem};
+
+/// Figures of every part. A part that cannot be asked now says why in `unavailable`.
+#[derive(Debug, Serialize, ToSchema)]
+struct Stats {
+    version: &'static str,
+    #[schema(value_type = String, format = DateTime)]
+    started_at: Timestamp,
+    uptime_ms: u64,
+    /// `redis` or `memory`.
+    store: &'static str,
+    durable: bool,
+    /// What Redis says of itself; `null` where none is configured.
+    redis: Option<RedisStats>,
+    queues: Option<Vec<QueueView>>,
+    jobs: Option<JobFigures>,
+    /// The parts that could not be asked, and why.
+    unavailable: BTreeMap<&'static str, String>,
+}
+
+/// The Redis connection.
+#[derive(Debug, Serialize, ToSchema)]
+struct RedisStats {
+    connected: bool,
+    /// The circuit breaker's state.
+    breaker: String,
+    /// Version, role, memory and the like.
+    info: Option<serde_json::Value>,
+}
+
+/// Figures of all jobs.
+#[derive(Debug, Serialize, ToSchema)]
+struct JobFigures {
+    /// Jobs that run in this process.
+    running_here: usize,
+    /// Jobs of the history by state.
+    by_status: BTreeMap<&'static str, u64>,
+    /// Tools that can be run.
+    tools: usize,
+    /// Manifests that were refused.
+    refused_manifests: usize,
+}
+
+pub(crate) fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(stats))
+}
+
+/// Figures of every part
+#[utoipa::path(
+    get, path = "/api/stats", tag = "service", operation_id = "get_stats", responses((status = OK, body = Stats))
+)]
+async fn stats(State(state): State<ApiState>) -> Json<Stats> {
+    let mut unavailable = BTreeMap::new();
+    let (redis, queues, jobs) = tokio::join!(redis(&state), queues(&state), jobs(&state));
+    let redis = redis.map(|(redis, problem)| {
+        unavailable.extend(problem.map(|reason| ("redis", reason)));
+        redis
+    });
+    let mut or_unavailable = |part: &'static str, problem: &Problem| {
+        unavailable.insert(part, problem.kind().title().to_owned());
+    };
+    let queues = queues.inspect_err(|problem| or_unavailable("queues", problem)).ok();
+    let jobs = jobs.inspect_err(|problem| or_unavailable("jobs", problem)).ok();
+    Json(Stats {
+        version: state.build.version,
+        started_at: state.build.started_at,
+        uptime_ms: Timestamp::now().millis_since(state.build.started_at),
+        store: state.store.kind.as_str(),
+        durable: state.store.durable,
+        redis,
+        queues,
+        jobs,
+        unavailable,
+    })
+}
+
+async fn redis(state: &ApiState) -> Option<(RedisStats, Option<String>)> {
+    let redis = state.redis.as_ref()?;
+    let (info, problem) = match redis.info().await {
+        Ok(info) => (Some(info), None),
+        Err(reason) => (None, Some(reason)),
+    };
+    Some((RedisStats { connected: redis.is_connected(), breaker: redis.breaker(), info }, problem))
+}
+
+async fn queues(state: &ApiState) -> Result<Vec<QueueView>, Problem> {
+    let names = state.queues.queues().await?;
+    try_join_all(names.iter().map(|queue| queues::view(state, queue))).await
+}
+
+async fn jobs(state: &ApiState) -> Result<JobFigures, Problem> {
+    let figures = state.jobs.stats().await?;
+    Ok(JobFigures {
+        running_here: figures.running_here,
+        by_status: figures.by_state.into_iter().map(|(state, count)| (state.as_str(), count)).collect(),
+        tools: figures.tools,
+        refused_manifests: figures.refused_manifests,
+    })
+}

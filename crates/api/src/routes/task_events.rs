@@ -1,0 +1,97 @@
+//! `/v1/tasks/{id}/events`: a task's life as a stream, and what the task routes add to it.
+//!
+//! A task's operation has the task's id. It comes into being when somebody reports or follows first, so that a task
+//! nobody looks at costs nothing.
+
+use axum::{extract::State, response::Response};
+use http::HeaderMap;
+use serde_json::Value;
+use trackside_core::TaskId;
+use trackside_progress::{FinalStatus, Lookup, NewOperation, ProgressId, Status, Update};
+use trackside_queue::TaskState;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::tasks::require;
+use crate::{
+    ApiState,
+    extract::{StrictPath, StrictQuery},
+    problem::Problem,
+    sse::{self, ResumeQuery},
+};
+
+const ROUTE: &str = "/v1/tasks/{id}/events";
+
+pub(crate) fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(events))
+}
+
+/// A task's life as server-sent events
+///
+/// `snapshot`, then `progress`, `log`, `state` and `result` as they happen, and `end`. `degraded`: the store is away and
+/// the stream waits; `reset`: what was seen last is not kept any more, a snapshot follows.
+#[utoipa::path(
+    get, path = "/v1/tasks/{id}/events", tag = "tasks", operation_id = "follow_task",
+    params(("id" = String, Path, description = "The task's id"), ResumeQuery,
+        ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was seen")),
+    responses(
+        (status = OK, body = String, content_type = "text/event-stream"),
+        (status = NO_CONTENT, description = "The client has seen the end")
+    )
+)]
+async fn events(
+    State(state): State<ApiState>,
+    StrictPath(id): StrictPath<TaskId>,
+    StrictQuery(query): StrictQuery<ResumeQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let after = sse::resume_after(&headers, &query)?;
+    let operation = ProgressId::from(id);
+    if state.progress.lookup(&operation, None).await? == Lookup::Unknown {
+        let task = require(&state, id).await?;
+        state.progress.ensure(&operation, NewOperation::default()).await?;
+        record_end(&state, id, task.state, task.result.as_deref()).await;
+    }
+    sse::of_operation(&state, ROUTE, &operation, after).await
+}
+
+/// Adds a report of the task's worker.
+pub(crate) async fn report(
+    state: &ApiState,
+    id: TaskId,
+    percent: Option<f64>,
+    message: Option<String>,
+) -> Result<(), Problem> {
+    let operation = ProgressId::from(id);
+    let update = Update { step: None, percent, message, status: Some(Status::Running) };
+    match state.progress.patch(&operation, update.clone()).await {
+        Err(trackside_progress::Error::Unknown(_)) => {
+            state.progress.ensure(&operation, NewOperation::default()).await?;
+            state.progress.patch(&operation, update).await?;
+        }
+        other => {
+            other?;
+        }
+    }
+    Ok(())
+}
+
+/// Ends the task's operation when the task has ended and anybody ever looked at it.
+///
+/// The task's own state was written before and is what counts; so a failure here is logged and not answered.
+pub(crate) async fn record_end(state: &ApiState, id: TaskId, ended: TaskState, result: Option<&[u8]>) {
+    let status = match ended {
+        TaskState::Completed => FinalStatus::Completed,
+        TaskState::Dead => FinalStatus::Failed,
+        TaskState::Cancelled => FinalStatus::Cancelled,
+        _ => return,
+    };
+    let result: Option<Value> = result.and_then(|text| serde_json::from_slice(text).ok());
+    match state.progress.finish(&ProgressId::from(id), status, result).await {
+        Ok(_) | Err(trackside_progress::Error::Unknown(_) | trackside_progress::Error::Finished { .. }) => {}
+        Err(error) => tracing::warn!(
+            task.id = %id,
+            error = &error as &dyn std::error::Error,
+            "the end of a task did not reach its followers"
+        ),
+    }
+}

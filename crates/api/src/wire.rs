@@ -1,0 +1,133 @@
+//! Words that several resources share on the wire: levels, states, retry policies and pages.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+/// The order between tasks that are ready: strict between levels, first in first out inside one.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Priority {
+    Critical,
+    High,
+    Normal,
+    Low,
+}
+
+/// Where a task is in its life. `waiting`: on dependencies; `parked`: by the brake; `failed`: between attempts; `dead`:
+/// in the dead letters.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum TaskState {
+    Queued,
+    Delayed,
+    Waiting,
+    Parked,
+    Active,
+    Completed,
+    Failed,
+    Dead,
+    Cancelled,
+}
+
+/// How long a failed task waits before its next attempt.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+#[schema(example = json!({"type": "exponential", "base_ms": 1000, "max_ms": 60000}))]
+pub(crate) enum Backoff {
+    /// `base_ms · 2^(attempt − 1)`, at most `max_ms`, times a random number from 0 to 1.
+    Exponential { base_ms: u64, max_ms: u64 },
+    /// Always the same.
+    Fixed { delay_ms: u64 },
+    /// One delay per attempt; the last one repeats.
+    List { delays_ms: Vec<u64> },
+}
+
+/// A page of a list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct PageQuery {
+    /// Most items of the page: 1 to 256, 50 when left out.
+    pub(crate) limit: Option<usize>,
+    /// `next_cursor` of the page before.
+    pub(crate) cursor: Option<String>,
+}
+
+/// Items of a page when the request does not say.
+const DEFAULT_PAGE: usize = 50;
+/// Most items of a page.
+const MAX_PAGE: usize = 256;
+
+// === impl Priority, TaskState, Backoff ===
+
+impl From<Priority> for trackside_queue::Priority {
+    fn from(level: Priority) -> Self {
+        match level {
+            Priority::Critical => Self::Critical,
+            Priority::High => Self::High,
+            Priority::Normal => Self::Normal,
+            Priority::Low => Self::Low,
+        }
+    }
+}
+
+impl From<trackside_queue::Priority> for Priority {
+    fn from(level: trackside_queue::Priority) -> Self {
+        match level {
+            trackside_queue::Priority::Critical => Self::Critical,
+            trackside_queue::Priority::High => Self::High,
+            trackside_queue::Priority::Normal => Self::Normal,
+            trackside_queue::Priority::Low => Self::Low,
+        }
+    }
+}
+
+impl From<trackside_queue::TaskState> for TaskState {
+    fn from(state: trackside_queue::TaskState) -> Self {
+        match state {
+            trackside_queue::TaskState::Queued => Self::Queued,
+            trackside_queue::TaskState::Delayed => Self::Delayed,
+            trackside_queue::TaskState::Waiting => Self::Waiting,
+            trackside_queue::TaskState::Parked => Self::Parked,
+            trackside_queue::TaskState::Active => Self::Active,
+            trackside_queue::TaskState::Completed => Self::Completed,
+            trackside_queue::TaskState::Failed => Self::Failed,
+            trackside_queue::TaskState::Dead => Self::Dead,
+            trackside_queue::TaskState::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+impl From<Backoff> for trackside_queue::RetryPolicy {
+    fn from(backoff: Backoff) -> Self {
+        match backoff {
+            Backoff::Exponential { base_ms, max_ms } => Self::Exponential { base_ms, max_ms },
+            Backoff::Fixed { delay_ms } => Self::Fixed { delay_ms },
+            Backoff::List { delays_ms } => Self::List { delays_ms },
+        }
+    }
+}
+
+// === impl PageQuery ===
+
+impl PageQuery {
+    /// How many items the page holds at most.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit.unwrap_or(DEFAULT_PAGE).clamp(1, MAX_PAGE)
+    }
+}
+
+/// Whole milliseconds, saturating.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// JSON text of a store as a value; text that is no JSON (a plain client may have pushed it) becomes a string.
+pub(crate) fn json_text(text: &[u8]) -> Box<serde_json::value::RawValue> {
+    let raw =
+        std::str::from_utf8(text).ok().and_then(|text| serde_json::value::RawValue::from_string(text.to_owned()).ok());
+    raw.or_else(|| serde_json::value::to_raw_value(&String::from_utf8_lossy(text)).ok())
+        .unwrap_or_else(|| serde_json::value::RawValue::NULL.to_owned())
+}

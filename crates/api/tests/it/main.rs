@@ -1,0 +1,14 @@
+//! The HTTP surface as clients meet it: a real server on a free port, stores in memory, and a real client.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
+
+mod agents;
+mod away;
+mod browser;
+mod documents;
+mod health;
+mod jobs;
+mod problems;
+mod progress;
+mod queues;
+mod service;
+mod tasks;

@@ -1,0 +1,116 @@
+//! Queues: enqueue, look, pause, page.
+
+use serde_json::{Value, json};
+
+use crate::service::{Service, body, problem};
+
+#[tokio::test]
+async fn a_task_is_accepted_and_can_be_asked_for() {
+    let service = Service::start().await;
+    let task = json!({
+        "kind": "report.render", "payload": {"month": "2026-10"}, "priority": "high", "user_id": "user-42",
+        "max_attempts": 5, "timeout_ms": 1000, "project_id": "p", "tenant_id": "t",
+        "backoff": {"type": "fixed", "delay_ms": 5}
+    });
+    let request = service.post("/v1/queues/exports/tasks").header("x-correlation-id", "order-7").json(&task);
+    let response = request.send().await.unwrap();
+    let location = response.headers()["location"].to_str().unwrap().to_owned();
+    let accepted = body(response, 202).await;
+    assert_eq!(accepted["status"], "queued");
+    assert_eq!(location, format!("/v1/tasks/{}", accepted["task_id"].as_str().unwrap()));
+
+    let known = service.read(&location).await;
+    let expected = json!({
+        "task_id": accepted["task_id"], "queue": "exports", "kind": "report.render", "priority": "high",
+        "status": "queued", "attempts": 0, "max_attempts": 5, "enqueued_at": known["enqueued_at"], "due_at": null,
+        "started_at": null, "finished_at": null, "worker_id": null, "result": null, "error": null, "user_id": "user-42",
+        "project_id": "p", "tenant_id": "t", "correlation_id": "order-7"
+    });
+    assert_eq!(known, expected);
+    let enqueued_at = known["enqueued_at"].as_str().unwrap();
+    assert!(enqueued_at.ends_with('Z') && enqueued_at.len() == "2026-11-20T12:00:00.000Z".len(), "{enqueued_at}");
+}
+
+#[tokio::test]
+async fn an_array_is_accepted_in_its_order_or_not_at_all() {
+    let service = Service::start().await;
+    let tasks: Vec<Value> = (0..300).map(|n| json!({"kind": "k", "payload": n})).collect();
+    let response = service.post("/v1/queues/exports/tasks").json(&tasks).send().await.unwrap();
+    let accepted = body(response, 202).await;
+    assert_eq!(accepted["tasks"].as_array().unwrap().len(), 300);
+    let next = service.read("/v1/queues/exports/tasks?limit=2").await;
+    assert_eq!(next["tasks"][1]["task_id"], accepted["tasks"][1]["task_id"]);
+    assert_eq!(next["tasks"][1]["payload"], 1);
+
+    let bad = json!([{"kind": "k", "payload": 1}, {"kind": "k", "payload": 1, "delay_ms": 1, "run_at": "2026-11-20T12:00:00Z"}]);
+    let response = service.post("/v1/queues/exports/tasks").json(&bad).send().await.unwrap();
+    assert_eq!(problem(response, 422, "invalid-request").await["errors"][0]["field"], "[1].run_at");
+    assert_eq!(service.read("/v1/queues/exports").await["depth"], 300);
+}
+
+#[tokio::test]
+async fn a_task_that_the_queue_refuses_names_the_field() {
+    let service = Service::start().await;
+    let response = service.post("/v1/queues/q/tasks").json(&json!({"kind": "", "payload": 1})).send().await.unwrap();
+    assert_eq!(problem(response, 422, "invalid-request").await["errors"][0]["field"], "kind");
+    let task = json!({"kind": "k", "payload": 1, "user_id": "two words"});
+    let response = service.post("/v1/queues/q/tasks").json(&task).send().await.unwrap();
+    assert_eq!(problem(response, 422, "invalid-request").await["errors"][0]["field"], "user_id");
+}
+
+#[tokio::test]
+async fn ten_tasks_are_shown_unless_more_are_asked_for() {
+    let service = Service::start().await;
+    let tasks: Vec<Value> = (0..12).map(|n| json!({"kind": "k", "payload": n})).collect();
+    service.post("/v1/queues/exports/tasks").json(&tasks).send().await.unwrap();
+    assert_eq!(service.read("/v1/queues/exports/tasks").await["tasks"].as_array().unwrap().len(), 10);
+    assert_eq!(service.read("/v1/queues/exports/tasks?limit=11").await["tasks"].as_array().unwrap().len(), 11);
+}
+
+#[tokio::test]
+async fn a_queue_tells_its_depth_by_level_and_pauses() {
+    let service = Service::start().await;
+    service.enqueue("exports", json!({"kind": "k", "payload": 1, "priority": "critical"})).await;
+    service.enqueue("exports", json!({"kind": "k", "payload": 1, "delay_ms": 60_000})).await;
+    let queue = service.read("/v1/queues/exports").await;
+    assert_eq!(queue["ready"], json!({"critical": 1, "high": 0, "normal": 0, "low": 0}));
+    assert_eq!(queue["depth"], 1);
+    assert_eq!(queue["delayed"], 1);
+    assert_eq!(queue["scale_hint"], "down");
+    assert!(queue["oldest_age_ms"].is_u64());
+
+    let paused = body(service.post("/v1/queues/exports/pause").send().await.unwrap(), 200).await;
+    assert_eq!(paused["paused"], true);
+    assert_eq!(service.lease("exports").await, Value::Null, "a paused queue hands out nothing");
+    let resumed = body(service.post("/v1/queues/exports/resume").send().await.unwrap(), 200).await;
+    assert_eq!(resumed["paused"], false);
+    assert_eq!(service.lease("exports").await["kind"], "k");
+}
+
+#[tokio::test]
+async fn a_queue_that_nobody_used_is_unknown() {
+    let service = Service::start().await;
+    service.enqueue("exports", json!({"kind": "k", "payload": 1})).await;
+    problem(service.get("/v1/queues/export").send().await.unwrap(), 404, "not-found").await;
+    problem(service.get("/v1/queues/export/tasks").send().await.unwrap(), 404, "not-found").await;
+    problem(service.get("/v1/queues/export/dead").send().await.unwrap(), 404, "not-found").await;
+    problem(service.post("/v1/queues/export/pause").send().await.unwrap(), 404, "not-found").await;
+    problem(service.post("/v1/queues/export/dead/requeue").send().await.unwrap(), 404, "not-found").await;
+}
+
+#[tokio::test]
+async fn queues_are_listed_page_by_page() {
+    let service = Service::start().await;
+    for name in ["c", "a", "b"] {
+        service.enqueue(name, json!({"kind": "k", "payload": 1})).await;
+    }
+    let mut seen = Vec::new();
+    let mut path = "/v1/queues?limit=2".to_owned();
+    loop {
+        let page = service.read(&path).await;
+        seen.extend(page["queues"].as_array().unwrap().iter().map(|queue| queue["queue"].as_str().unwrap().to_owned()));
+        let Some(cursor) = page["next_cursor"].as_str() else { break };
+        path = format!("/v1/queues?limit=2&cursor={cursor}");
+    }
+    assert_eq!(seen, ["a", "b", "c"]);
+}
