@@ -96,7 +96,8 @@ pub async fn a_job_goes_forward_only(history: &dyn JobHistory) {
 /// J-L2 between writers: whatever order saves arrive in, the furthest one stays.
 pub async fn concurrent_saves_leave_the_furthest(history: &dyn JobHistory) {
     let job = record("race", 1_000);
-    let writes: Vec<JobRecord> = (0..8).flat_map(|run| [at(&job, run, JobState::Running), at(&job, run, JobState::Failed)]).collect();
+    let writes: Vec<JobRecord> =
+        (0..8).flat_map(|run| [at(&job, run, JobState::Running), at(&job, run, JobState::Failed)]).collect();
     let saves = writes.iter().rev().map(|record| history.save(record));
     for saved in futures::future::join_all(saves).await {
         saved.unwrap();
@@ -116,7 +117,11 @@ pub async fn a_job_is_read_back_as_it_was_saved(history: &dyn JobHistory) {
         started_at: Some(Timestamp::from_millis(2_000)),
         finished_at: Some(Timestamp::from_millis(3_000)),
         worker_id: Some("worker|1".to_owned()),
-        outputs: vec![JobOutput { name: "a b.json".to_owned(), bytes: 5_000_000_000, content_type: "application/json".to_owned() }],
+        outputs: vec![JobOutput {
+            name: "a b.json".to_owned(),
+            bytes: 5_000_000_000,
+            content_type: "application/json".to_owned(),
+        }],
         exit_code: Some(-9),
         error: Some("line one\nline 'two' % \\".to_owned()),
         ..record("faithful", 1_000)
@@ -152,7 +157,8 @@ pub async fn pages_neither_repeat_nor_skip(history: &dyn JobHistory) {
 pub async fn filters_hold_together(history: &dyn JobHistory) {
     let user = |name: &str| Some(name.parse().unwrap());
     let of = |tool: &str, second: u64, name: &str| JobRecord { user_id: user(name), ..record(tool, second * 1_000) };
-    let jobs = [of("a", 1, "ann"), of("a", 2, "bob"), of("b", 3, "ann"), at(&of("a", 4, "ann"), 1, JobState::Completed)];
+    let jobs =
+        [of("a", 1, "ann"), of("a", 2, "bob"), of("b", 3, "ann"), at(&of("a", 4, "ann"), 1, JobState::Completed)];
     for job in &jobs {
         history.save(job).await.unwrap();
     }
@@ -166,7 +172,10 @@ pub async fn filters_hold_together(history: &dyn JobHistory) {
     assert_eq!(found(JobFilter { user_id: user("ann"), ..none() }).await, [4, 3, 1]);
     assert_eq!(found(JobFilter { state: Some(JobState::Completed), ..none() }).await, [4]);
     assert_eq!(found(JobFilter { since: second(2), until: second(4), ..none() }).await, [3, 2]);
-    assert_eq!(found(JobFilter { tool: Some("a".into()), user_id: user("ann"), until: second(4), ..none() }).await, [1]);
+    assert_eq!(
+        found(JobFilter { tool: Some("a".into()), user_id: user("ann"), until: second(4), ..none() }).await,
+        [1]
+    );
     assert!(found(JobFilter { tool: Some("a' OR '1'='1".into()), ..none() }).await.is_empty());
 }
 

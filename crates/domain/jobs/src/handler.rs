@@ -18,8 +18,8 @@ use trackside_progress::ProgressTracker;
 use trackside_queue::{ClaimedTask, StopReason, TaskContext, TaskFailure, TaskHandler};
 
 use crate::{
-    Config, Error, JobHistory, JobRecord, JobState, JobStatusStore, JobUpdates, Run, RunEnd, Runner, Tool, ToolRegistry,
-    live::LiveJobs, metrics,
+    Config, Error, JobHistory, JobRecord, JobState, JobStatusStore, JobUpdates, Run, RunEnd, Runner, Tool,
+    ToolRegistry, live::LiveJobs, metrics,
 };
 use call::ToolCall;
 pub(crate) use report::Reporter;
@@ -110,8 +110,10 @@ impl JobHandler {
             traceparent: task.traceparent.as_ref(),
         };
         let (sender, receiver) = mpsc::channel(EVENTS);
-        let (report, ()) =
-            tokio::join!(self.shared.runner.run(run, context.stopped(), sender), tell(&mut reporter, receiver, context));
+        let (report, ()) = tokio::join!(
+            self.shared.runner.run(run, context.stopped(), sender),
+            tell(&mut reporter, receiver, context)
+        );
         let report = report.unwrap_or_else(|error| {
             tracing::error!(error = &error as &dyn std::error::Error, "a job could not be run");
             crate::RunReport { end: RunEnd::Failed { error: error.to_string() }, exit_code: None, outputs: Vec::new() }

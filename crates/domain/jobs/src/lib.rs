@@ -12,8 +12,8 @@ mod history;
 mod status;
 mod updates;
 
-mod live;
 mod handler;
+mod live;
 mod service;
 
 mod config;

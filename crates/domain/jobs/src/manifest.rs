@@ -130,7 +130,9 @@ impl ToolManifest {
     pub fn problem(&self, folder: &Path, search_path: &SearchPath) -> Option<String> {
         match self.command.find_program(folder, search_path) {
             Some(_) => None,
-            None => Some(format!("`{}` is not installed: not beside the manifest and not in PATH", self.command.program())),
+            None => {
+                Some(format!("`{}` is not installed: not beside the manifest and not in PATH", self.command.program()))
+            }
         }
     }
 }
@@ -196,7 +198,8 @@ mod tests {
 
     #[test]
     fn a_placeholder_needs_a_parameter_that_is_always_there() {
-        let text = "name = \"a\"\ncommand = [\"echo\", \"{who}\"]\n[parameters]\nproperties.who = { type = \"string\" }";
+        let text =
+            "name = \"a\"\ncommand = [\"echo\", \"{who}\"]\n[parameters]\nproperties.who = { type = \"string\" }";
         assert_eq!(refusal(text), "command: `{who}` is optional and has no default; require it or give it one");
     }
 

@@ -38,7 +38,11 @@ impl RedisJobStatusStore {
     fn set(&self, record: &JobRecord, ttl: Duration) -> Result<Command, Error> {
         let json = serde_json::to_vec(record).map_err(|source| invalid("job status", "job.status.put", source))?;
         let seconds = ttl.as_secs().max(1);
-        Ok(Command::new("SET").key(keys::status(self.redis.prefix(), record.job_id)).arg(json).arg("EX").arg(seconds.to_string()))
+        Ok(Command::new("SET")
+            .key(keys::status(self.redis.prefix(), record.job_id))
+            .arg(json)
+            .arg("EX")
+            .arg(seconds.to_string()))
     }
 }
 

@@ -193,7 +193,7 @@ impl Runner {
             return Ok(RunReport::failed(problem));
         };
         // A run of this job that a killed process left behind on this machine would write into the same names.
-        leftovers::kill(run.job_id).await;
+        leftovers::kill_earlier(run.job_id).await;
         let folder = self.config.folders.prepare(run.job_id, run.run).await?;
         let mut group = match ProcessGroup::start(self.config.grace, &self.config.search_path) {
             Ok(group) => group,
@@ -210,14 +210,11 @@ impl Runner {
         let (stdin, params) = (child.stdin.take(), Value::Object(run.params.clone()).to_string());
         let supervise = async {
             let ended = self.supervise(&mut child, manifest.timeout, stop, &mut group).await;
-            leftovers::kill(run.job_id).await;
+            leftovers::kill_own(run.job_id, &folder).await;
             ended
         };
-        let (ended, tail, ()) = tokio::join!(
-            supervise_then_drain(supervise, pump.stop_handle()),
-            pump.run(),
-            write_params(stdin, params)
-        );
+        let (ended, tail, ()) =
+            tokio::join!(supervise_then_drain(supervise, pump.stop_handle()), pump.run(), write_params(stdin, params));
         let ended = ended.map_err(|source| Error::io("wait for", &program, source))?;
         self.report(&run, &folder, ended, &tail).await
     }

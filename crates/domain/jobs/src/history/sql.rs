@@ -154,7 +154,8 @@ macro_rules! job_history_over {
             async fn counts(&self) -> Result<Vec<($crate::JobState, u64)>, $crate::Error> {
                 let rows = sqlx::query($crate::history::sql::COUNTS).fetch_all(&self.pool).await;
                 let counts = rows.and_then(|rows| {
-                    let count = |row: &$row| Ok((state(row)?, u64::try_from(row.try_get::<i64, _>("jobs")?).unwrap_or(0)));
+                    let count =
+                        |row: &$row| Ok((state(row)?, u64::try_from(row.try_get::<i64, _>("jobs")?).unwrap_or(0)));
                     rows.iter().map(count).collect()
                 });
                 counts.map_err(|source| $crate::history::database_error("counts", source))
@@ -182,7 +183,8 @@ macro_rules! job_history_over {
         fn record(row: &$row) -> Result<$crate::JobRecord, sqlx::Error> {
             use $crate::history::sql::{from_json, invalid, timestamp};
             let text = |column: &'static str| row.try_get::<&str, _>(column);
-            let time = |column: &'static str| Ok::<_, sqlx::Error>(row.try_get::<Option<i64>, _>(column)?.map(timestamp));
+            let time =
+                |column: &'static str| Ok::<_, sqlx::Error>(row.try_get::<Option<i64>, _>(column)?.map(timestamp));
             let user_id = row.try_get::<Option<&str>, _>("user_id")?;
             #[expect(clippy::cast_possible_truncation, reason = "it was widened from this type")]
             let percent = row.try_get::<f64, _>("percent")? as f32;

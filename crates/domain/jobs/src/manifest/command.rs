@@ -116,7 +116,8 @@ fn fill(parts: &[Part], params: &Map<String, Value>) -> String {
 }
 
 fn parts(word: &str) -> Result<Vec<Part>, ManifestError> {
-    let unpaired = || ManifestError::new(format!("command: `{word}` has a brace without its pair; write {{{{ for a brace"));
+    let unpaired =
+        || ManifestError::new(format!("command: `{word}` has a brace without its pair; write {{{{ for a brace"));
     let (mut parts, mut text, mut rest) = (Vec::new(), String::new(), word);
     while let Some(at) = rest.find(['{', '}']) {
         let (before, brace) = rest.split_at(at);

@@ -74,7 +74,9 @@ impl JobFolders {
         let mut removed = 0;
         while let Some(entry) = entries.next_entry().await.map_err(|source| Error::io("read", &self.root, source))? {
             // What is not named like a job was not made by us.
-            let Some(job_id) = entry.file_name().to_str().and_then(|name| name.parse::<TaskId>().ok()) else { continue };
+            let Some(job_id) = entry.file_name().to_str().and_then(|name| name.parse::<TaskId>().ok()) else {
+                continue;
+            };
             let changed = entry.metadata().await.and_then(|metadata| metadata.modified()).ok();
             let is_old = changed.and_then(|at| SystemTime::now().duration_since(at).ok()).is_some_and(|a| a >= age);
             if is_old && !keep(job_id) {

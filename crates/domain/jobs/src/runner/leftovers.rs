@@ -4,27 +4,40 @@
 //! still names the job, unless it was cleared as well. Linux shows environments in `/proc`; elsewhere nothing is
 //! found, and such a daemon survives.
 
+use std::path::{Path, PathBuf};
+
 use trackside_core::TaskId;
 
 /// The variable that names the job in the environment of each of its processes.
 pub(super) const MARK: &str = "TRACKSIDE_JOB_ID";
 
-/// Kills every process that carries the job's id.
-pub(super) async fn kill(job_id: TaskId) {
+/// Kills every process that carries the job's id: what an earlier run of the job left behind on this machine.
+pub(super) async fn kill_earlier(job_id: TaskId) {
+    kill(job_id, None).await;
+}
+
+/// Kills every process that carries the job's id, unless a later run of the job has taken over: that one has killed
+/// them already, removed this run's `folder`, and started processes of its own.
+pub(super) async fn kill_own(job_id: TaskId, folder: &Path) {
+    kill(job_id, Some(folder.to_owned())).await;
+}
+
+async fn kill(job_id: TaskId, only_while: Option<PathBuf>) {
     #[cfg(target_os = "linux")]
     {
         let mark = format!("{MARK}={job_id}").into_bytes();
-        if let Err(error) = tokio::task::spawn_blocking(move || linux::kill_marked(&mark)).await {
+        let kill_marked = move || linux::kill_marked(&mark, only_while.as_deref());
+        if let Err(error) = tokio::task::spawn_blocking(kill_marked).await {
             tracing::warn!(job.id = %job_id, %error, "cannot look for processes that left their group");
         }
     }
     #[cfg(not(target_os = "linux"))]
-    let _ = job_id;
+    let _ = (job_id, only_while);
 }
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use std::fs;
+    use std::{fs, path::Path};
 
     use nix::{
         sys::signal::{Signal, kill},
@@ -34,10 +47,11 @@ mod linux {
     /// Looks taken until one finds nothing: a process may fork between the look and the signal.
     const LOOKS: usize = 8;
 
-    pub(super) fn kill_marked(mark: &[u8]) {
+    pub(super) fn kill_marked(mark: &[u8], only_while: Option<&Path>) {
         for _ in 0..LOOKS {
             let marked = marked(mark);
-            if marked.is_empty() {
+            // Asked after the look: while the folder was there, a later run had not started anything.
+            if marked.is_empty() || only_while.is_some_and(|folder| !folder.exists()) {
                 return;
             }
             for process in marked {

@@ -52,7 +52,8 @@ pub(super) async fn collect(
     let path = folder.clone();
     let collected = tokio::task::spawn_blocking(move || {
         let folder = fs::canonicalize(&folder)?;
-        let mut collector = Collector { folder, patterns, limits, entries: 0, total: 0, found: vec![], refused: vec![] };
+        let mut collector =
+            Collector { folder, patterns, limits, entries: 0, total: 0, found: vec![], refused: vec![] };
         collector.walk(&PathBuf::new())?;
         collector.found.sort_by(|a, b| a.name.cmp(&b.name));
         Ok((collector.found, collector.refused))

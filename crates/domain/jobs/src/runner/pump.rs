@@ -165,7 +165,8 @@ mod tests {
 
     #[test]
     fn a_line_is_progress_only_when_it_says_so() {
-        let progress = |percent, message: Option<&str>| RunEvent::Progress { percent, message: message.map(str::to_owned) };
+        let progress =
+            |percent, message: Option<&str>| RunEvent::Progress { percent, message: message.map(str::to_owned) };
         for (line, expected) in [
             (r#"{"progress": 41.5, "message": "reading"}"#, progress(Some(41.5), Some("reading"))),
             (r#"{"progress": 400}"#, progress(Some(100.0), None)),

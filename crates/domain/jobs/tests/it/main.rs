@@ -1,0 +1,10 @@
+//! Tools as real processes, histories in real databases, and jobs through the real queue.
+
+mod databases;
+mod jobs;
+mod processes;
+mod shipped_tools;
+mod support;
+
+#[cfg(feature = "redis")]
+mod on_redis;
