@@ -225,7 +225,7 @@ impl Worker {
             Mode::Draining { until } => Some(until),
             Mode::Stopping => self.outbox.lease_ends().filter(|_| self.outage.since.is_some()),
             // The wait for work begins when claims are open again.
-            Mode::Claiming => self.claims.opens_after(now).or(self.wait_outage.retry_at.filter(|at| *at > now)),
+            Mode::Claiming => self.claims.opens_after(now).or_else(|| self.wait_outage.retry_at.filter(|at| *at > now)),
         };
         [step, phase, self.ledger.next_expiry()].into_iter().flatten().min()
     }
