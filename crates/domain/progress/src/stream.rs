@@ -97,23 +97,27 @@ struct OpenStream;
 impl Follower {
     /// Reads what the client does not have.
     async fn catch_up(&mut self) -> Result<CaughtUp, Error> {
-        let is_first_look = self.is_first_look;
+        let is_first_look = std::mem::take(&mut self.is_first_look);
+        let mut is_kept = false;
         if let Some(cursor) = self.cursor
             && let Some(frames) = self.store.read_after(&self.id, cursor).await?
         {
-            let more = frames.len() >= MAX_FRAMES;
+            self.looks_at_nothing = 0;
+            is_kept = true;
             // A client that comes back with the last event may have missed only the end, which is no frame.
             if !frames.is_empty() || !is_first_look {
-                self.is_first_look = false;
-                self.looks_at_nothing = 0;
+                let more = frames.len() >= MAX_FRAMES;
                 return Ok(CaughtUp { events: frames.into_iter().flat_map(|frame| self.take(frame)).collect(), more });
             }
         }
         let head = self.store.head(&self.id).await?;
         let state = Snapshot::after(&head.frames)?;
-        self.is_first_look = false;
         let mut events = Vec::new();
         match (state, head.frames.last()) {
+            // It went on between the two reads.
+            (Some(_), Some(last)) if is_kept && Some(last.id) != self.cursor => {
+                return Ok(CaughtUp { events, more: true });
+            }
             (Some(state), Some(last)) => self.start_from(&state, last, &mut events)?,
             _ => self.look_at_nothing(&mut events),
         }
