@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
+/// What the bundled tools are shown on: data, whatever it looks like.
+const SAMPLES: &str = "tools/input";
+
 /// One text file.
 #[derive(Debug)]
 pub(crate) struct SourceFile {
@@ -22,7 +25,7 @@ pub(crate) fn read(root: &Path) -> anyhow::Result<Vec<SourceFile>> {
             let entry = entry?;
             let path = entry.path();
             if entry.file_type()?.is_dir() {
-                if !is_foreign(&path) {
+                if !is_foreign(&path) && path != root.join(SAMPLES) {
                     folders.push(path);
                 }
             } else if is_source(&path) {
@@ -63,9 +66,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn target_directories_and_hidden_folders_are_not_read() {
+    fn target_directories_hidden_folders_and_samples_are_not_read() {
         let root = tempfile::tempdir().unwrap();
-        for (folder, tag) in [("crates/a", false), ("target", true), (".git", false)] {
+        for (folder, tag) in [("crates/a", false), ("target", true), (".git", false), (SAMPLES, false)] {
             let folder = root.path().join(folder);
             std::fs::create_dir_all(&folder).unwrap();
             std::fs::write(folder.join("file.rs"), "").unwrap();
