@@ -8,7 +8,8 @@
 //!   finished; no operation, and no crash of a caller at any point, loses one.
 //! - **Q-L3 one holder** — at most one live lease per task; fences of a queue strictly increase.
 //! - **Q-L4 fenced** — settling or renewing with a fence that is not the current one changes nothing and answers
-//!   *lease lost*; repeating a settlement that was applied, with its own fence, answers as the first time.
+//!   *lease lost*; repeating a settlement that was applied, with its own fence, answers as the first time. Of each
+//!   task the last settlement is remembered.
 //! - **Q-L5 order** — critical before high before normal before low; inside a level, first in first out.
 //! - **Q-L6 give-back** — a released task returns to the head of its level and the attempt is not counted.
 //! - **Q-L7 due times** — a delayed task is not handed out before it is due by the store's clock, and is once it is.
@@ -19,14 +20,17 @@
 //! - **Q-L10 stall** — when no step reached the queue for longer than the stall threshold (everybody was cut off),
 //!   leases that ended meanwhile are given a grace before they count as crashes.
 //! - **Q-L11 brake** — tasks of a braked user are parked when they would be claimed; leases on them carry
-//!   [`Order::Pause`]; unparking returns them to the head of their level in the order in which they were made. Brake
-//!   updates with an older revision change nothing.
+//!   [`Order::Pause`]; unparking returns them to the head of their level in the order in which they were made (those of
+//!   everyone in that order within each call). Brake updates with an older or equal revision change nothing.
 //! - **Q-L12 cancel** — a task that is not active is cancelled at once and never handed out; an active one carries
-//!   [`Order::Cancel`] from the next renewal on.
+//!   [`Order::Cancel`] from the next renewal on. Only a completion is stronger than the order: a release, a failure or a
+//!   crash of a task that carries it ends it as cancelled.
 //! - **Q-L13 pause** — a paused queue hands out nothing, and still accepts, settles and renews.
-//! - **Q-L14 status** — every task has a status from enqueue until the retention after its end is over.
-//! - **Q-L15 wake-up** — [`QueueStore::wait_for_work`] returns soon after a task becomes ready, and at the latest
-//!   after its timeout; dropping it loses nothing.
+//! - **Q-L14 status** — every task has a status from enqueue until the retention after its end is over, also when its
+//!   dead letter was purged.
+//! - **Q-L15 wake-up** — [`QueueStore::wait_for_work`] returns soon after a task is enqueued or returned, and at the
+//!   latest after its timeout; dropping it loses nothing. That a delayed task or a lease falls due wakes nobody: a
+//!   worker knows it from [`StepReply::next_due`].
 
 use std::{fmt::Debug, time::Duration};
 
@@ -41,11 +45,14 @@ pub const MAX_BATCH: usize = 256;
 
 /// Where queues live. See the [module documentation](self) for the laws.
 ///
-/// Every method is one round trip, atomic and bounded. A timeout means that the outcome is unknown; every method may
-/// be repeated (Q-L1, Q-L4).
+/// Every method is one round trip, atomic and bounded: more items than [`MAX_BATCH`], or a greater limit, are refused as
+/// [`Error::BatchTooLarge`] before anything happens. A timeout means that the outcome is unknown; every method may be
+/// repeated (Q-L1, Q-L4). No method but [`wait_for_work`](Self::wait_for_work) is cancel-safe: a dropped call may still
+/// have its effect.
 #[async_trait]
 pub trait QueueStore: Send + Sync + Debug + 'static {
-    /// Makes the queue known, so that it is listed before its first task. Answers true the first time.
+    /// Makes the queue known, so that it is listed. Answers true the first time. A queue that was never registered
+    /// works all the same.
     async fn register(&self, queue: &QueueName) -> Result<bool, Error>;
 
     /// The names of all known queues, sorted.
@@ -96,7 +103,8 @@ pub trait QueueStore: Send + Sync + Debug + 'static {
     /// Returns dead letters to the tail of their level with their attempts and crashes forgotten; answers how many.
     async fn requeue_dead(&self, queue: &QueueName, ids: &[TaskId]) -> Result<usize, Error>;
 
-    /// Removes dead letters for good; answers how many.
+    /// Removes dead letters and their payloads for good; answers how many. Their status remains until its retention,
+    /// counted from their death, is over.
     async fn purge_dead(&self, queue: &QueueName, ids: &[TaskId]) -> Result<usize, Error>;
 }
 
@@ -172,9 +180,10 @@ pub struct StepReply {
     pub renewed: Vec<Renewed>,
     /// Tasks handed out, in the order of the queue.
     pub claimed: Vec<ClaimedTask>,
-    /// Time until the next delayed task is due or the next lease ends, where there is one.
+    /// Time until the next delayed task is due or the next lease ends, where there is one. Zero: more was due than one
+    /// step takes; ask again at once.
     pub next_due: Option<Duration>,
-    /// True when ready tasks remain.
+    /// True when ready tasks remain, also in a paused queue.
     pub more_ready: bool,
     /// True when the queue is paused.
     pub paused: bool,
@@ -262,7 +271,7 @@ pub struct QueueStats {
     pub parked: u64,
     /// Dead letters.
     pub dead: u64,
-    /// Age of the oldest ready task.
+    /// Age of the oldest among the tasks that are next in their levels.
     pub oldest_age: Option<Duration>,
     /// Whether the queue is paused.
     pub paused: bool,

@@ -2,19 +2,19 @@
 -- Laws: Q-L2, Q-L3, Q-L5, Q-L11, Q-L13.
 -- KEYS: as in lib.lua.
 -- ARGV: 3 worker, 4 its lease in milliseconds, 5 how many tasks it takes.
--- Returns: id, crashes, lease and record of each task; the first fence; whether spare ids were missing.
+-- Returns: what lease.lua says of each task, and whether spare ids were missing.
 -- Bound: 256 elements looked at, in rounds of at least 32.
 local function claim(credits, braked, depth, gone, spares)
-  local ids, records, parked, budget, missing = {}, {}, {}, 256, false
+  local ids, found, parked, budget, missing = {}, { record = {}, length = {}, user = {} }, {}, 256, false
   for _, level in ipairs(LEVELS) do
     local asked = credits - #ids
     while depth[level] > 0 and #ids < credits and budget > 0 and not missing do
       local popped = redis.call('RPOP', READY[level], math.min(asked, budget))
-      local found = redis.call('HMGET', TASKS, unpack(popped))
+      local records = redis.call('HMGET', TASKS, unpack(popped))
       local back = {}
       depth[level] = depth[level] - #popped
       for i, id in ipairs(popped) do
-        local record = found[i]
+        local record = records[i]
         if #ids == credits or missing then
           back[#back + 1] = id
         else
@@ -26,13 +26,14 @@ local function claim(credits, braked, depth, gone, spares)
             missing = not id
             if missing then back[1] = popped[i] end
           end
-          local user = record and string.match(record, '^%l%d+:?%d* (%S*) {')
+          local length, user = string.match(record or '', '^%l%d+:?(%d*) (%S*) {')
           if record and not user then
             redis.call('ZADD', DEAD, now, id)
-          elseif record and is_braked(user, braked) then
+          elseif record and braked > 0 and is_braked(user, braked) then
             parked[#parked + 1], parked[#parked + 2] = 0, user .. '\0' .. id
           elseif record then
-            ids[#ids + 1], records[#records + 1] = id, record
+            local n = #ids + 1
+            ids[n], found.record[n], found.length[n], found.user[n] = id, record, length, user
           end
         end
       end
@@ -42,6 +43,5 @@ local function claim(credits, braked, depth, gone, spares)
     end
   end
   many('ZADD', PARKED, parked)
-  local rows, first = lease(ids, records)
-  return rows, first, missing
+  return lease(ids, found), missing
 end

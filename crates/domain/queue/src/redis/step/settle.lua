@@ -25,8 +25,8 @@ local function settle(count, at)
         local bundle = finals[bucket] or {}
         finals[bucket], ended[#ended + 1] = bundle, id
         bundle[#bundle + 1] = id
-        local head = string.format('%.0f %s %s\n', now, outcome, own)
-        bundle[#bundle + 1] = head .. string.match(tasks[i], '^[^\n]*\n') .. text
+        local line = string.match(tasks[i], '^[^\n]*\n') or '\n'
+        bundle[#bundle + 1] = now .. ' ' .. outcome .. ' ' .. own .. '\n' .. line .. text
         counts[outcome] = counts[outcome] + 1
       else
         local due

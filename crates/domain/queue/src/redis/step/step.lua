@@ -14,6 +14,9 @@ local settlements, renewals = tonumber(ARGV[9]), tonumber(ARGV[10])
 local spares = { at = 12 + settlements * 6 + renewals * 3 }
 spares.last = spares.at + ARGV[11] - 1
 
+-- Removing comes first, even if there is nothing to remove: a server whose memory is full lets a script that has begun
+-- to write go on, and a queue must be worked off then more than ever.
+redis.call('HDEL', META, '')
 local settled = settle(settlements, 12)
 local renewed = renew(renewals, 12 + settlements * 6, braked)
 local due = promote()
@@ -24,9 +27,9 @@ local depth, gone, ready = {}, {}, 0
 for i, level in ipairs(LEVELS) do
   depth[level], gone[level] = redis.call('LLEN', READY[level]), tonumber(meta[5 + i] or 0)
 end
-local rows, _, missing = {}, 0, false
+local rows, missing = {}, false
 local credits = tonumber(ARGV[5])
-if not paused and credits > 0 then rows, _, missing = claim(credits, braked, depth, gone, spares) end
+if not paused and credits > 0 then rows, missing = claim(credits, braked, depth, gone, spares) end
 for i, level in ipairs(LEVELS) do
   if depth[level] == 0 then gone[level] = 0 end
   if gone[level] ~= tonumber(meta[5 + i] or 0) then redis.call('HSET', META, 'gone_' .. level, math.max(gone[level], 0)) end
