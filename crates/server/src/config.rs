@@ -1,0 +1,124 @@
+//! Settings: what they are. Where they come from is in `config/load.rs`.
+//!
+//! Field for field the same as `config.default.toml`, which is embedded and is the defaults.
+
+mod check;
+mod environment;
+mod load;
+mod show;
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use secrecy::SecretString;
+use serde::Deserialize;
+
+pub(crate) use load::{Loaded, Overrides, load};
+pub(crate) use show::show;
+
+/// The commented defaults.
+pub(crate) const DEFAULTS: &str = include_str!("config.default.toml");
+
+/// All settings.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    pub(crate) data_dir: PathBuf,
+    pub(crate) tools_dir: PathBuf,
+    pub(crate) server: Server,
+    pub(crate) redis: Redis,
+    pub(crate) queue: Queue,
+    pub(crate) worker: Worker,
+    pub(crate) jobs: Jobs,
+    pub(crate) history: History,
+    pub(crate) progress: Progress,
+    pub(crate) log: Log,
+}
+
+/// `[server]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Server {
+    pub(crate) listen: SocketAddr,
+    pub(crate) allow_insecure: bool,
+    pub(crate) allowed_hosts: Vec<String>,
+    pub(crate) request_timeout_ms: u64,
+    pub(crate) max_body_bytes: usize,
+    pub(crate) heartbeat_ms: u64,
+    pub(crate) drain_ms: u64,
+}
+
+/// `[redis]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Redis {
+    /// Empty means memory stores. Secret because it may carry a password.
+    pub(crate) url: SecretString,
+    pub(crate) prefix: String,
+    pub(crate) pool_size: usize,
+    pub(crate) connect_timeout_ms: u64,
+    pub(crate) command_timeout_ms: u64,
+    pub(crate) ca_file: PathBuf,
+}
+
+/// `[queue]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Queue {
+    pub(crate) names: Vec<String>,
+    pub(crate) lease_ms: u64,
+    pub(crate) renew_every_ms: u64,
+    pub(crate) max_crashes: u32,
+    pub(crate) retention_s: u64,
+    pub(crate) max_payload_bytes: usize,
+}
+
+/// `[worker]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Worker {
+    pub(crate) enabled: bool,
+    pub(crate) queues: Vec<String>,
+    pub(crate) concurrency: usize,
+    pub(crate) task_timeout_ms: u64,
+}
+
+/// `[jobs]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Jobs {
+    pub(crate) max_output_bytes: u64,
+    pub(crate) max_total_output_bytes: u64,
+    pub(crate) retention_s: u64,
+}
+
+/// `[history]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct History {
+    /// Empty means SQLite. Secret because it may carry a password.
+    pub(crate) database_url: SecretString,
+}
+
+/// `[progress]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Progress {
+    pub(crate) ttl_s: u64,
+}
+
+/// `[log]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Log {
+    pub(crate) filter: String,
+    pub(crate) format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    Auto,
+    Pretty,
+    Json,
+}

@@ -1,0 +1,77 @@
+//! Settings that are well formed but impossible together.
+
+use anyhow::ensure;
+use secrecy::ExposeSecret;
+use trackside_core::QueueName;
+
+use super::Config;
+
+/// Refuses settings that cannot work, with the key and what to do.
+pub(super) fn check(config: &Config) -> anyhow::Result<()> {
+    let Config { server, queue, worker, redis, history, .. } = config;
+    ensure!(
+        server.listen.ip().is_loopback() || server.allow_insecure,
+        "server.listen = {}: without credentials the service listens on loopback only; \
+         set server.allow_insecure = true when something in front of it checks callers",
+        server.listen
+    );
+    ensure!(worker.concurrency > 0, "worker.concurrency must be at least 1; use --no-worker to run no tasks");
+    ensure!(redis.pool_size > 0, "redis.pool_size must be at least 1");
+    ensure!(
+        (1..=5_000).contains(&redis.connect_timeout_ms),
+        "redis.connect_timeout_ms = {}: from 1 to 5000",
+        redis.connect_timeout_ms
+    );
+    ensure!(redis.command_timeout_ms > 0, "redis.command_timeout_ms must be at least 1");
+    ensure!(queue.max_crashes > 0, "queue.max_crashes must be at least 1");
+    ensure!(
+        queue.renew_every_ms > 0 && queue.renew_every_ms * 2 <= queue.lease_ms,
+        "queue.renew_every_ms = {} must be at most half of queue.lease_ms = {}",
+        queue.renew_every_ms,
+        queue.lease_ms
+    );
+    ensure!(
+        server.heartbeat_ms > 0 && server.heartbeat_ms <= 15_000,
+        "server.heartbeat_ms = {}: from 1 to 15000, so that proxies keep silent streams open",
+        server.heartbeat_ms
+    );
+    for (key, names) in [("queue.names", &queue.names), ("worker.queues", &worker.queues)] {
+        for name in names {
+            name.parse::<QueueName>().map_err(|error| anyhow::anyhow!("{key}: {name:?}: {error}"))?;
+        }
+    }
+    let url = history.database_url.expose_secret();
+    ensure!(
+        url.is_empty() || url.starts_with("postgres://") || url.starts_with("postgresql://"),
+        "history.database_url must be a postgres:// URL, or empty for SQLite in data_dir"
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::{Overrides, load};
+
+    fn error_of(key: &'static str, value: &str) -> String {
+        let overrides = Overrides { config: None, values: vec![(key, value.to_owned())] };
+        format!("{:#}", load(&overrides, &BTreeMap::new()).unwrap_err())
+    }
+
+    #[test]
+    fn listening_beyond_loopback_has_to_be_asked_for() {
+        assert!(error_of("server.listen", "0.0.0.0:8080").contains("loopback only"));
+    }
+
+    #[test]
+    fn a_lease_must_outlive_its_renewal() {
+        assert!(error_of("queue.renew_every_ms", "9000").contains("at most half"));
+    }
+
+    #[test]
+    fn a_database_url_of_another_kind_is_refused_without_being_printed() {
+        let error = error_of("history.database_url", "mysql://root:hunter2@h/db");
+        assert!(error.contains("postgres://") && !error.contains("hunter2"), "{error}");
+    }
+}

@@ -1,0 +1,131 @@
+//! The environment as a layer of settings, a layer per variable, so that each value can be traced to its name.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, anyhow};
+use figment::{
+    Figment,
+    providers::{Format, Toml},
+    value::{Dict, Value},
+};
+
+use super::{
+    DEFAULTS,
+    load::{Layer, dotted},
+};
+
+/// Environment variables with a short name of their own, and the keys they set.
+const SHORT_NAMES: [(&str, &str); 9] = [
+    ("REDIS_URL", "redis.url"),
+    ("TRACKSIDE_REDIS_URL", "redis.url"),
+    ("TRACKSIDE_LISTEN", "server.listen"),
+    ("TRACKSIDE_DATA_DIR", "data_dir"),
+    ("TRACKSIDE_TOOLS_DIR", "tools_dir"),
+    ("TRACKSIDE_DATABASE_URL", "history.database_url"),
+    ("TRACKSIDE_LOG", "log.filter"),
+    ("TRACKSIDE_LOG_FORMAT", "log.format"),
+    ("TRACKSIDE_ALLOWED_HOSTS", "server.allowed_hosts"),
+];
+
+/// Read by the loader itself, or set for the commands of jobs, and not a setting.
+const NOT_SETTINGS: [&str; 3] = ["TRACKSIDE_CONFIG", "TRACKSIDE_JOB_ID", "TRACKSIDE_CORRELATION_ID"];
+/// Settled names of parts that this version does not have; silence would be worse than a refusal.
+const NOT_YET: [&str; 2] = ["TRACKSIDE_API_KEYS_FILE", "TRACKSIDE_CACHE_REDIS_URL"];
+/// Prefix of what the test suite passes to itself.
+const TEST_PREFIX: &str = "TRACKSIDE_TEST_";
+/// Keys whose value may stand in a file, named by the variable with `_FILE` behind it.
+const SECRETS: [&str; 2] = ["redis.url", "history.database_url"];
+
+/// True for values that must never be printed.
+pub(super) fn is_secret(key: &str) -> bool {
+    SECRETS.contains(&key)
+}
+
+/// A layer per variable, so that each value can be traced to its name.
+pub(super) fn environment_layers(environment: &BTreeMap<String, String>) -> anyhow::Result<Vec<Layer>> {
+    let mut layers = Vec::new();
+    for (name, key) in SHORT_NAMES {
+        if let Some(value) = environment.get(name).filter(|value| !value.is_empty()) {
+            layers.push(Layer::one(format!("environment variable {name}"), key, parse_for(key, value)));
+        }
+        let file_name = format!("{name}_FILE");
+        if let (true, Some(path)) = (is_secret(key), environment.get(&file_name)) {
+            layers.push(Layer::one(format!("environment variable {file_name}"), key, secret(&file_name, path)?));
+        }
+    }
+    for (name, value) in environment.iter().filter(|(name, _)| name.starts_with("TRACKSIDE_")) {
+        let short = |candidate: &str| {
+            SHORT_NAMES.iter().any(|(short, key)| {
+                *short == candidate || is_secret(key) && candidate.strip_suffix("_FILE") == Some(*short)
+            })
+        };
+        if short(name) || NOT_SETTINGS.contains(&name.as_str()) || name.starts_with(TEST_PREFIX) {
+            continue;
+        }
+        if NOT_YET.contains(&name.as_str()) {
+            return Err(anyhow!("{name} is set, but this version has no such part; unset it"));
+        }
+        let key = name.trim_start_matches("TRACKSIDE_").to_lowercase().replace("__", ".");
+        let layer_name = format!("environment variable {name}");
+        match key.strip_suffix("_file").filter(|key| is_secret(key)) {
+            Some(key) => layers.push(Layer::one(layer_name, key, secret(name, value)?)),
+            None => {
+                let known = known_keys();
+                if !known.contains(&key) {
+                    let hint = nearest(&key, known.iter().map(String::as_str)).map(variable_of);
+                    let hint =
+                        hint.or_else(|| nearest(name, SHORT_NAMES.iter().map(|(name, _)| *name)).map(str::to_owned));
+                    match hint {
+                        Some(hint) => {
+                            return Err(anyhow!("environment variable {name} sets nothing; did you mean {hint}?"));
+                        }
+                        None if name.contains("__") => return Err(anyhow!("environment variable {name} sets nothing")),
+                        // Kubernetes sets TRACKSIDE_SERVICE_HOST and the like beside a service of our name.
+                        None => continue,
+                    }
+                }
+                layers.push(Layer::one(layer_name, &key, parse_for(&key, value)));
+            }
+        }
+    }
+    Ok(layers)
+}
+
+fn secret(name: &str, path: &str) -> anyhow::Result<Value> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("{name}: cannot read {path}"))?;
+    Ok(Value::from(text.trim_end()))
+}
+
+/// The variable that sets a key.
+fn variable_of(key: &str) -> String {
+    let short = SHORT_NAMES.iter().rev().find(|(name, known)| *known == key && name.starts_with("TRACKSIDE_"));
+    short.map_or_else(|| format!("TRACKSIDE_{}", key.replace('.', "__").to_uppercase()), |(name, _)| (*name).into())
+}
+
+fn known_keys() -> Vec<String> {
+    let defaults = Figment::from(Toml::string(DEFAULTS)).extract::<Dict>();
+    defaults.map(|values| dotted(&values)).unwrap_or_default()
+}
+
+/// The known name that differs least, when it differs little enough to be a slip of the finger.
+pub(super) fn nearest<'a>(text: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let scored = known.map(|candidate| (strsim::damerau_levenshtein(text, candidate), candidate));
+    scored.filter(|(slips, _)| *slips <= (text.len() / 3).clamp(1, 3)).min().map(|(_, candidate)| candidate)
+}
+
+/// A value from text: numbers, booleans and arrays are recognised, everything else is a string.
+pub(super) fn parse(text: &str) -> Value {
+    text.parse().unwrap_or_else(|_| Value::from(text))
+}
+
+/// As [`parse`], but a key whose default is a string takes the text as it is: a prefix of `1` stays text.
+fn parse_for(key: &str, text: &str) -> Value {
+    let default = Figment::from(Toml::string(DEFAULTS)).find_value(key).ok();
+    match default {
+        Some(Value::String(..)) => Value::from(text),
+        Some(Value::Array(..)) if !text.starts_with('[') => {
+            Value::from(text.split(',').map(|part| part.trim().to_owned()).collect::<Vec<_>>())
+        }
+        _ => parse(text),
+    }
+}

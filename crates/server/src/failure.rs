@@ -1,0 +1,37 @@
+//! How the program ends when it cannot go on: one line on standard error, and an exit code that scripts can tell apart.
+
+use std::process::ExitCode;
+
+/// An error with its exit code.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    code: u8,
+    error: anyhow::Error,
+}
+
+/// Anything that has no code of its own.
+const GENERAL: u8 = 1;
+/// EX_CONFIG of sysexits.h: the settings are wrong, and starting again will not help.
+const SETTINGS: u8 = 78;
+
+// === impl Failure ===
+
+impl Failure {
+    /// The settings are wrong.
+    pub(crate) fn settings(error: anyhow::Error) -> Self {
+        Self { code: SETTINGS, error }
+    }
+
+    /// Prints the whole chain of causes on one line.
+    #[expect(clippy::print_stderr, reason = "the log may not be set up yet, or be what failed")]
+    pub(crate) fn report(&self) -> ExitCode {
+        eprintln!("trackside: {:#}", self.error);
+        ExitCode::from(self.code)
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self { code: GENERAL, error }
+    }
+}

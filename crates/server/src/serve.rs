@@ -1,0 +1,127 @@
+//! `trackside serve`: the HTTP service, and a worker in the same process.
+
+use std::{future::IntoFuture, net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use async_trait::async_trait;
+use tokio::{net::TcpListener, time::timeout};
+use tokio_util::sync::CancellationToken;
+use trackside_api::{AllowedHosts, ApiConfig, ApiState, BuildInfo, MetricsSource, RedisView};
+use trackside_core::{HealthCheck, Timestamp};
+use trackside_redis::RedisService;
+
+use crate::{
+    config::{Config, Loaded},
+    failure::Failure,
+    program::Program,
+    shutdown, startup_log, telemetry,
+    wiring::{self, Parts},
+};
+
+/// How much longer than the drain the HTTP side may take to close its connections.
+const CLOSE_GRACE: Duration = Duration::from_secs(2);
+
+/// Serves until a signal.
+pub(crate) async fn run(loaded: Loaded) -> Result<(), Failure> {
+    let config = loaded.config;
+    let telemetry = telemetry::init(&config)?;
+    let parts = wiring::assemble(&config).await?;
+    let listener = listen(config.server.listen).await?;
+    let address = listener.local_addr().context("the address that is listened on")?;
+    let stop = CancellationToken::new();
+    shutdown::on_signal(stop.clone())?;
+    let program = Program::start(&config, parts, &stop);
+    startup_log::serve(&config, program.parts(), address);
+    let metrics = Arc::new(telemetry::Metrics(telemetry.metrics()));
+    let served = http(&config, program.parts(), metrics, listener, &stop).await;
+    // The service may have ended by itself; the rest follows it.
+    stop.cancel();
+    program.end().await;
+    telemetry::end(telemetry).await;
+    Ok(served?)
+}
+
+/// Binds the address.
+pub(crate) async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
+}
+
+/// Serves HTTP until `stop` is cancelled and the open requests have ended, or their time is over.
+pub(crate) async fn http(
+    config: &Config,
+    parts: &Parts,
+    metrics: Arc<dyn MetricsSource>,
+    listener: TcpListener,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let router = trackside_api::router(state(config, parts, metrics, stop));
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let server = axum::serve(listener, service).with_graceful_shutdown(stop.clone().cancelled_owned()).into_future();
+    tokio::pin!(server);
+    tokio::select! {
+        ended = &mut server => return ended.context("the HTTP service ended"),
+        () = stop.cancelled() => {}
+    }
+    let patience = Duration::from_millis(config.server.drain_ms) + CLOSE_GRACE;
+    match timeout(patience, server).await {
+        Ok(ended) => ended.context("the HTTP service ended"),
+        Err(_) => {
+            tracing::warn!("some requests were still open at the end of the drain and were cut");
+            Ok(())
+        }
+    }
+}
+
+fn state(config: &Config, parts: &Parts, metrics: Arc<dyn MetricsSource>, stop: &CancellationToken) -> ApiState {
+    let mut health: Vec<Arc<dyn HealthCheck>> = vec![Arc::new(parts.jobs.clone())];
+    health.extend(parts.redis.clone().map(|redis| Arc::new(redis) as Arc<dyn HealthCheck>));
+    ApiState {
+        queues: parts.queues.clone(),
+        progress: parts.progress.clone(),
+        control: parts.control.clone(),
+        jobs: parts.jobs.clone(),
+        health: health.into(),
+        store: parts.store,
+        redis: parts.redis.clone().map(|redis| Arc::new(View(redis)) as Arc<dyn RedisView>),
+        metrics,
+        shutdown: stop.clone(),
+        build: BuildInfo { version: env!("CARGO_PKG_VERSION"), started_at: Timestamp::now() },
+        config: Arc::new(api_config(config)),
+    }
+}
+
+fn api_config(config: &Config) -> ApiConfig {
+    let server = &config.server;
+    let also = server.allowed_hosts.clone();
+    ApiConfig {
+        max_body_bytes: server.max_body_bytes,
+        request_timeout: Duration::from_millis(server.request_timeout_ms),
+        heartbeat: Duration::from_millis(server.heartbeat_ms),
+        // Beyond loopback, whatever stands in front decides under which names the service is known.
+        allowed_hosts: if server.listen.ip().is_loopback() {
+            AllowedHosts::Loopback { also }
+        } else {
+            AllowedHosts::Any
+        },
+        ..ApiConfig::default()
+    }
+}
+
+/// The connection as the HTTP surface shows it.
+struct View(RedisService);
+
+#[async_trait]
+impl RedisView for View {
+    fn is_connected(&self) -> bool {
+        self.0.is_connected()
+    }
+
+    fn breaker(&self) -> String {
+        format!("{:?}", self.0.breaker()).to_lowercase()
+    }
+
+    async fn info(&self) -> Result<serde_json::Value, String> {
+        let info = self.0.server_info().await.map_err(|error| error.kind().as_str().to_owned())?;
+        serde_json::to_value(info).map_err(|_| "invalid_data".to_owned())
+    }
+}

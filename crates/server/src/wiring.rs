@@ -1,0 +1,110 @@
+//! Joins the crates: the only place that knows which stores are in use.
+
+mod stores;
+
+use std::{num::NonZeroU32, path::PathBuf, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use trackside_api::StoreInfo;
+use trackside_control::AgentControl;
+use trackside_core::SystemClock;
+use trackside_jobs::{JobDeps, JobService, ToolRegistry};
+use trackside_progress::ProgressTracker;
+use trackside_queue::QueueManager;
+use trackside_redis::RedisService;
+
+use crate::{brake, config::Config};
+
+/// The parts of a running program. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Parts {
+    pub(crate) queues: QueueManager,
+    pub(crate) progress: ProgressTracker,
+    pub(crate) control: AgentControl,
+    pub(crate) jobs: JobService,
+    /// `None` on memory stores.
+    pub(crate) redis: Option<RedisService>,
+    pub(crate) store: StoreInfo,
+    /// Where the history is, in words for the log.
+    pub(crate) history: String,
+    /// Where the tools came from, in words for the log.
+    pub(crate) tools: String,
+}
+
+/// Makes every part of `config`. Redis is not waited for; the history must open.
+///
+/// # Errors
+/// When the settings cannot work, or the data directory or the history cannot be opened.
+pub(crate) async fn assemble(config: &Config) -> anyhow::Result<Parts> {
+    std::fs::create_dir_all(&config.data_dir)
+        .with_context(|| format!("cannot make the data directory {}", config.data_dir.display()))?;
+    let registry = tools(config)?;
+    let redis = stores::redis(config)?;
+    let stores = stores::open(config, redis.clone()).await?;
+    let queues = QueueManager::new(stores.queue, queue_config(config));
+    let progress = ProgressTracker::new(stores.progress, progress_config(config));
+    let control = AgentControl::new(stores.control, trackside_control::Config::default());
+    queues.on_register(Arc::new(brake::BringBrake::new(control.clone())));
+    let jobs = JobService::new(JobDeps {
+        queue: queues.clone(),
+        progress: progress.clone(),
+        registry,
+        history: stores.history,
+        status: stores.status,
+        updates: stores.updates,
+        clock: Arc::new(SystemClock::default()),
+        config: jobs_config(config),
+    });
+    Ok(Parts {
+        queues,
+        progress,
+        control,
+        jobs,
+        redis,
+        store: stores.info,
+        history: stores.history_name,
+        tools: tools_origin(config),
+    })
+}
+
+/// The tools of the tools directory, or, when there is none, those inside the program.
+///
+/// # Errors
+/// When the directory cannot be read, or the built-in tools cannot be unpacked.
+pub(crate) fn tools(config: &Config) -> anyhow::Result<ToolRegistry> {
+    if config.tools_dir.is_dir() {
+        let folder = &config.tools_dir;
+        return ToolRegistry::load(folder).with_context(|| format!("cannot read the tools in {}", folder.display()));
+    }
+    ToolRegistry::load_builtin(&config.data_dir).context("cannot unpack the built-in tools")
+}
+
+fn tools_origin(config: &Config) -> String {
+    let folder: &PathBuf = &config.tools_dir;
+    if folder.is_dir() { folder.display().to_string() } else { "built in".to_owned() }
+}
+
+fn queue_config(config: &Config) -> trackside_queue::Config {
+    let queue = &config.queue;
+    trackside_queue::Config {
+        lease: Duration::from_millis(queue.lease_ms),
+        renew_every: Duration::from_millis(queue.renew_every_ms),
+        max_crashes: NonZeroU32::new(queue.max_crashes).unwrap_or(NonZeroU32::MIN),
+        retention: Duration::from_secs(queue.retention_s),
+        max_payload_bytes: queue.max_payload_bytes,
+        ..trackside_queue::Config::default()
+    }
+}
+
+fn progress_config(config: &Config) -> trackside_progress::Config {
+    let ttl = Duration::from_secs(config.progress.ttl_s);
+    trackside_progress::Config { ttl, ttl_after_end: ttl, ..trackside_progress::Config::default() }
+}
+
+fn jobs_config(config: &Config) -> trackside_jobs::Config {
+    let mut jobs = trackside_jobs::Config::new(&config.data_dir);
+    jobs.output_retention = Duration::from_secs(config.jobs.retention_s);
+    jobs.runner.outputs.file_bytes = config.jobs.max_output_bytes;
+    jobs.runner.outputs.total_bytes = config.jobs.max_total_output_bytes;
+    jobs
+}

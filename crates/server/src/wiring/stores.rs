@@ -1,0 +1,104 @@
+//! Which implementation stands behind each port: memory stores, or Redis.
+
+use std::{num::NonZeroUsize, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use secrecy::ExposeSecret;
+use trackside_api::{StoreInfo, StoreKind};
+use trackside_control::{ControlBus, MemoryControlBus, RedisControlBus};
+use trackside_core::{Clock, KeyPrefix, SystemClock};
+use trackside_jobs::{
+    JobHistory, JobStatusStore, JobUpdates, MemoryJobStatusStore, MemoryJobUpdates, PostgresJobHistory,
+    RedisJobStatusStore, RedisJobUpdates, SqliteJobHistory,
+};
+use trackside_progress::{MemoryProgressStore, ProgressStore, RedisProgressStore};
+use trackside_queue::{MemoryQueueStore, QueueStore, RedisQueueStore};
+use trackside_redis::{RedisService, TlsConfig};
+
+use crate::config::Config;
+
+/// One implementation of every port.
+pub(super) struct Stores {
+    pub(super) queue: Arc<dyn QueueStore>,
+    pub(super) progress: Arc<dyn ProgressStore>,
+    pub(super) control: Arc<dyn ControlBus>,
+    pub(super) status: Arc<dyn JobStatusStore>,
+    pub(super) updates: Arc<dyn JobUpdates>,
+    pub(super) history: Arc<dyn JobHistory>,
+    pub(super) history_name: String,
+    pub(super) info: StoreInfo,
+}
+
+/// The connection to Redis, where a URL is configured. Returns at once; it connects in the background.
+///
+/// # Errors
+/// When the URL or the certificate file is unusable.
+pub(super) fn redis(config: &Config) -> anyhow::Result<Option<RedisService>> {
+    let url = config.redis.url.expose_secret();
+    if url.is_empty() {
+        return Ok(None);
+    }
+    let settings = trackside_redis::Config {
+        pool_size: NonZeroUsize::new(config.redis.pool_size).unwrap_or(NonZeroUsize::MIN),
+        connect_timeout: Duration::from_millis(config.redis.connect_timeout_ms),
+        command_timeout: Duration::from_millis(config.redis.command_timeout_ms),
+        prefix: KeyPrefix::new(config.redis.prefix.clone()),
+        tls: TlsConfig { ca_pem: authority(config)?, ..TlsConfig::default() },
+        ..trackside_redis::Config::new(url.parse().context("redis.url")?)
+    };
+    Ok(Some(RedisService::start(settings).context("redis")?))
+}
+
+/// Every store, on `redis` when there is one.
+pub(super) async fn open(config: &Config, redis: Option<RedisService>) -> anyhow::Result<Stores> {
+    let (history, history_name) = history(config).await?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let queue = super::queue_config(config);
+    let progress = super::progress_config(config);
+    Ok(match redis {
+        Some(redis) => Stores {
+            queue: Arc::new(RedisQueueStore::new(redis.clone(), queue)),
+            progress: Arc::new(RedisProgressStore::new(redis.clone(), &progress)),
+            control: Arc::new(RedisControlBus::new(redis.clone())),
+            status: Arc::new(RedisJobStatusStore::new(redis.clone())),
+            updates: Arc::new(RedisJobUpdates::new(redis)),
+            history,
+            history_name,
+            info: StoreInfo { kind: StoreKind::Redis, durable: true },
+        },
+        None => Stores {
+            queue: Arc::new(MemoryQueueStore::new(queue, Arc::clone(&clock))),
+            progress: Arc::new(MemoryProgressStore::new(progress, Arc::clone(&clock))),
+            control: Arc::new(MemoryControlBus::new(Arc::clone(&clock))),
+            status: Arc::new(MemoryJobStatusStore::default()),
+            updates: Arc::new(MemoryJobUpdates::default()),
+            history,
+            history_name,
+            info: StoreInfo { kind: StoreKind::Memory, durable: false },
+        },
+    })
+}
+
+/// The job history, and what to call it.
+async fn history(config: &Config) -> anyhow::Result<(Arc<dyn JobHistory>, String)> {
+    let url = config.history.database_url.expose_secret();
+    if url.is_empty() {
+        let file = config.data_dir.join("history.sqlite3");
+        let history = SqliteJobHistory::open(&file)
+            .await
+            .with_context(|| format!("cannot open the job history {}", file.display()))?;
+        return Ok((Arc::new(history), format!("SQLite {}", file.display())));
+    }
+    // The URL may carry a password, so it stays out of the message.
+    let history = PostgresJobHistory::connect(url).await.context("cannot open the job history in PostgreSQL")?;
+    Ok((Arc::new(history), "PostgreSQL".to_owned()))
+}
+
+fn authority(config: &Config) -> anyhow::Result<Option<Vec<u8>>> {
+    let file = &config.redis.ca_file;
+    if file.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let pem = std::fs::read(file).with_context(|| format!("redis.ca_file: cannot read {}", file.display()))?;
+    Ok(Some(pem))
+}

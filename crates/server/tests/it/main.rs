@@ -1,0 +1,10 @@
+//! The program as its users meet it: a real process, over HTTP, on memory stores and on a real Redis.
+
+mod brake;
+mod cli;
+mod crash;
+mod jobs;
+mod outage;
+mod plain_list;
+mod service;
+mod sse;
