@@ -28,6 +28,12 @@ pub struct ApiConfig {
 }
 
 /// The names under which the service may be addressed: what stands in the `Host` header.
+///
+/// ```
+/// use trackside_api::AllowedHosts;
+/// let behind_a_local_proxy = AllowedHosts::Loopback { also: vec!["trackside.internal".to_owned()] };
+/// assert_ne!(behind_a_local_proxy, AllowedHosts::Any);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AllowedHosts {
     /// `localhost`, names under `.localhost`, loopback addresses, and these. For a service that listens on loopback

@@ -9,8 +9,9 @@ use crate::{
     routes,
 };
 
-/// The whole HTTP surface.
-#[must_use]
+/// The whole HTTP surface, to be served by `axum::serve`.
+///
+/// Cancel `state.shutdown` when the server begins to shut down: until then, streams and long polls keep it open.
 pub fn router(state: ApiState) -> Router {
     let (routes, document) = all(&state).split_for_parts();
     let document = openapi::complete(document);

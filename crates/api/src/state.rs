@@ -40,6 +40,12 @@ pub struct ApiState {
 }
 
 /// Where state lives.
+///
+/// ```
+/// use trackside_api::{StoreInfo, StoreKind};
+/// let embedded = StoreInfo { kind: StoreKind::Memory, durable: false };
+/// assert_eq!(embedded.kind.as_str(), "memory");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoreInfo {
     /// Which stores.
@@ -70,13 +76,30 @@ pub trait RedisView: Send + Sync + 'static {
     async fn info(&self) -> Result<serde_json::Value, String>;
 }
 
-/// What `/metrics` answers.
+/// What `/metrics` answers; `trackside_telemetry::MetricsHandle` is one.
+///
+/// ```
+/// use trackside_api::MetricsSource;
+/// struct Nothing;
+/// impl MetricsSource for Nothing {
+///     fn gather(&self) -> String {
+///         String::new()
+///     }
+/// }
+/// ```
 pub trait MetricsSource: Send + Sync + 'static {
     /// The Prometheus text exposition, version 0.0.4.
     fn gather(&self) -> String;
 }
 
 /// What runs, since when.
+///
+/// ```
+/// use trackside_api::BuildInfo;
+/// use trackside_core::Timestamp;
+/// let build = BuildInfo { version: env!("CARGO_PKG_VERSION"), started_at: Timestamp::now() };
+/// assert!(!build.version.is_empty());
+/// ```
 #[derive(Debug, Clone)]
 pub struct BuildInfo {
     /// The version of the binary.

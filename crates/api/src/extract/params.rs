@@ -1,7 +1,7 @@
 //! Path and query parameters.
 
 use axum::extract::{
-    FromRequestParts, Path, Query,
+    FromRequestParts, Path, Query, RawPathParams,
     path::ErrorKind,
     rejection::{PathRejection, QueryRejection},
 };
@@ -23,20 +23,28 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for StrictP
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
-        match Path::<T>::from_request_parts(parts, state).await {
-            Ok(Path(value)) => Ok(Self(value)),
-            Err(PathRejection::FailedToDeserializePathParams(failure)) => Err(match failure.into_kind() {
-                ErrorKind::ParseErrorAtKey { key, expected_type, .. } => {
-                    Problem::invalid_field(key, format!("not of type {expected_type}"))
-                }
-                ErrorKind::DeserializeError { key, message, .. } => Problem::invalid_field(key, message),
-                ErrorKind::InvalidUtf8InPathParam { key } => Problem::invalid_field(key, "not UTF-8"),
-                ErrorKind::Message(message) => Problem::invalid_field("path", message),
-                other => Problem::invalid_field("path", other.to_string()),
-            }),
-            Err(other) => Err(Problem::new(ProblemKind::Internal).with_source(other)),
-        }
+        let failure = match Path::<T>::from_request_parts(parts, state).await {
+            Ok(Path(value)) => return Ok(Self(value)),
+            Err(PathRejection::FailedToDeserializePathParams(failure)) => failure.into_kind(),
+            Err(other) => return Err(Problem::new(ProblemKind::Internal).with_source(other)),
+        };
+        Err(match failure {
+            ErrorKind::ParseErrorAtKey { key, expected_type, .. } => {
+                Problem::invalid_field(key, format!("not of type {expected_type}"))
+            }
+            ErrorKind::DeserializeError { key, message, .. } => Problem::invalid_field(key, message),
+            ErrorKind::InvalidUtf8InPathParam { key } => Problem::invalid_field(key, "not UTF-8"),
+            ErrorKind::Message(message) => Problem::invalid_field(only_parameter(parts, state).await, message),
+            other => Problem::invalid_field(only_parameter(parts, state).await, other.to_string()),
+        })
     }
+}
+
+/// The name of the parameter when there is only one: axum does not say which one it could not read.
+async fn only_parameter<S: Send + Sync>(parts: &mut Parts, state: &S) -> String {
+    let parameters = RawPathParams::from_request_parts(parts, state).await.ok();
+    let names: Vec<&str> = parameters.iter().flatten().map(|(name, _)| name).collect();
+    if let [only] = names[..] { only.to_owned() } else { "path".to_owned() }
 }
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for StrictQuery<T> {

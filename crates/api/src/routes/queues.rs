@@ -97,7 +97,8 @@ async fn list(
     let after = page.cursor.as_deref().unwrap_or_default();
     let mut rest = names.into_iter().filter(|queue| queue.as_str() > after);
     let shown: Vec<QueueName> = rest.by_ref().take(page.limit()).collect();
-    let next_cursor = rest.next().and(shown.last()).map(ToString::to_string);
+    let is_last = rest.next().is_none();
+    let next_cursor = shown.last().filter(|_| !is_last).map(ToString::to_string);
     let queues = try_join_all(shown.iter().map(|queue| view(&state, queue))).await?;
     Ok(Json(QueuePage { queues, next_cursor }))
 }

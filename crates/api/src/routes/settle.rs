@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::{Json, extract::State};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde_json::{json, value::RawValue};
 use trackside_core::{TaskId, Timestamp};
 use trackside_queue::{Fence, Order, Outcome};
 use utoipa::ToSchema;
@@ -118,7 +118,8 @@ async fn ack(
 ) -> Result<Json<Settled>, Problem> {
     let result = request.result.map(|raw| Bytes::from(String::from(Box::<str>::from(raw))));
     let status = state.queues.ack(id, Fence(request.fence), result.clone()).await?;
-    task_events::record_end(&state, id, status, result.as_deref()).await;
+    let result = result.and_then(|text| serde_json::from_slice(&text).ok());
+    task_events::record(&state, id, status, result).await;
     Ok(Json(Settled::as_now(status)))
 }
 
@@ -138,6 +139,7 @@ async fn fail(
 ) -> Result<Json<Settled>, Problem> {
     let fence = Fence(request.fence);
     let retryable = request.retryable.unwrap_or(true);
+    let reason = json!({"error": request.error});
     let outcome = match state.queues.extend(id, fence, None).await {
         Ok(extension) if extension.orders.contains(&Order::Cancel) => Outcome::Cancelled { reason: request.error },
         // Stopped by the brake: the attempt is not counted, and the task waits until the brake is released.
@@ -149,7 +151,7 @@ async fn fail(
         Err(error) => return Err(error.into()),
     };
     let status = state.queues.settle(id, fence, outcome).await?;
-    task_events::record_end(&state, id, status, None).await;
+    task_events::record(&state, id, status, Some(reason)).await;
     Ok(Json(Settled::as_now(status)))
 }
 

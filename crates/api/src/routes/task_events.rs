@@ -5,9 +5,9 @@
 
 use axum::{extract::State, response::Response};
 use http::HeaderMap;
-use serde_json::Value;
+use serde_json::{Value, json};
 use trackside_core::TaskId;
-use trackside_progress::{FinalStatus, Lookup, NewOperation, ProgressId, Status, Update};
+use trackside_progress::{Error, EventKind, FinalStatus, Lookup, NewOperation, ProgressId, Status, Update};
 use trackside_queue::TaskState;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -49,7 +49,8 @@ async fn events(
     if state.progress.lookup(&operation, None).await? == Lookup::Unknown {
         let task = require(&state, id).await?;
         state.progress.ensure(&operation, NewOperation::default()).await?;
-        record_end(&state, id, task.state, task.result.as_deref()).await;
+        let result = task.result.and_then(|text| serde_json::from_slice(&text).ok());
+        record(&state, id, task.state, result.or_else(|| task.error.map(|error| json!({"error": error})))).await;
     }
     sse::of_operation(&state, ROUTE, &operation, after).await
 }
@@ -64,8 +65,9 @@ pub(crate) async fn report(
     let operation = ProgressId::from(id);
     let update = Update { step: None, percent, message, status: Some(Status::Running) };
     match state.progress.patch(&operation, update.clone()).await {
-        Err(trackside_progress::Error::Unknown(_)) => {
-            state.progress.ensure(&operation, NewOperation::default()).await?;
+        // The first report, or the first one after a dead letter was returned to its queue.
+        Err(Error::Unknown(_) | Error::Finished { .. }) => {
+            state.progress.put(&operation, NewOperation::default()).await?;
             state.progress.patch(&operation, update).await?;
         }
         other => {
@@ -75,23 +77,27 @@ pub(crate) async fn report(
     Ok(())
 }
 
-/// Ends the task's operation when the task has ended and anybody ever looked at it.
+/// Tells the task's followers what it has come to, if anybody ever looked at it.
 ///
 /// The task's own state was written before and is what counts; so a failure here is logged and not answered.
-pub(crate) async fn record_end(state: &ApiState, id: TaskId, ended: TaskState, result: Option<&[u8]>) {
-    let status = match ended {
-        TaskState::Completed => FinalStatus::Completed,
-        TaskState::Dead => FinalStatus::Failed,
-        TaskState::Cancelled => FinalStatus::Cancelled,
+pub(crate) async fn record(state: &ApiState, id: TaskId, now: TaskState, result: Option<Value>) {
+    let operation = ProgressId::from(id);
+    let told = match now {
+        TaskState::Completed => state.progress.finish(&operation, FinalStatus::Completed, result).await,
+        TaskState::Dead => state.progress.finish(&operation, FinalStatus::Failed, result).await,
+        TaskState::Cancelled => state.progress.finish(&operation, FinalStatus::Cancelled, result).await,
+        TaskState::Failed => {
+            let between_attempts = json!({"task_status": now.as_str(), "reason": result});
+            state.progress.publish(&operation, EventKind::State, between_attempts).await
+        }
         _ => return,
     };
-    let result: Option<Value> = result.and_then(|text| serde_json::from_slice(text).ok());
-    match state.progress.finish(&ProgressId::from(id), status, result).await {
-        Ok(_) | Err(trackside_progress::Error::Unknown(_) | trackside_progress::Error::Finished { .. }) => {}
+    match told {
+        Ok(_) | Err(Error::Unknown(_) | Error::Finished { .. }) => {}
         Err(error) => tracing::warn!(
             task.id = %id,
             error = &error as &dyn std::error::Error,
-            "the end of a task did not reach its followers"
+            "a task's followers did not hear what it has come to"
         ),
     }
 }

@@ -101,7 +101,7 @@ async fn cancel(
     };
     let status = require(&state, id).await?;
     if code == http::StatusCode::OK {
-        super::task_events::record_end(&state, id, status.state, None).await;
+        super::task_events::record(&state, id, status.state, None).await;
     }
     Ok((code, Json(status.into())))
 }

@@ -1,5 +1,5 @@
 //! The HTTP surface as clients meet it: a real server on a free port, stores in memory, and a real client.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails where it stands")]
 
 mod agents;
 mod away;
@@ -11,4 +11,5 @@ mod problems;
 mod progress;
 mod queues;
 mod service;
+mod sockets;
 mod tasks;

@@ -260,3 +260,37 @@ async fn a_task_that_ended_unobserved_still_tells_its_end() {
     assert_eq!(events[0].json()["status"], "completed");
     assert_eq!(events[0].json()["result"], 9);
 }
+
+#[tokio::test]
+async fn a_task_that_is_returned_from_the_dead_letters_is_followed_anew() {
+    let service = Service::start().await;
+    let id = service.enqueue("exports", json!({"kind": "k", "payload": 1})).await;
+    let leased = service.lease("exports").await;
+    service.say(&id, "progress", json!({"fence": leased["fence"], "percent": 80}), 200).await;
+    let words = json!({"fence": leased["fence"], "error": "no such month", "retryable": false});
+    service.say(&id, "fail", words, 200).await;
+    let path = format!("/v1/tasks/{id}/events");
+    let events = service.events(&path, None).await.rest().await;
+    assert_eq!(events.last().unwrap().json()["status"], "failed");
+
+    service.post("/v1/queues/exports/dead/requeue").send().await.unwrap();
+    let leased = service.lease("exports").await;
+    service.say(&id, "progress", json!({"fence": leased["fence"], "percent": 10}), 200).await;
+    let mut events = service.events(&path, None).await;
+    assert_eq!(events.event().await.unwrap().json()["percent"], 10.0);
+    service.say(&id, "ack", json!({"fence": leased["fence"]}), 200).await;
+    assert_eq!(events.rest().await.last().unwrap().json()["status"], "completed");
+}
+
+#[tokio::test]
+async fn followers_hear_of_a_failed_attempt() {
+    let service = Service::start().await;
+    let id = service.enqueue("exports", json!({"kind": "k", "payload": 1})).await;
+    let mut events = service.events(&format!("/v1/tasks/{id}/events"), None).await;
+    assert_eq!(events.event().await.unwrap().name, "snapshot");
+    let leased = service.lease("exports").await;
+    service.say(&id, "fail", json!({"fence": leased["fence"], "error": "printer on fire"}), 200).await;
+    let told = events.event().await.unwrap();
+    assert_eq!(told.name, "state");
+    assert_eq!(told.json()["state"], json!({"task_status": "failed", "reason": {"error": "printer on fire"}}));
+}
