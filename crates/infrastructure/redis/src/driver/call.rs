@@ -16,7 +16,7 @@ use crate::{Command, Reply, Script};
 
 /// How much later than the driver's own timeout the hard one strikes. The driver's comes first because it also keeps a
 /// command that still waits for its connection from being sent.
-const GRACE: Duration = Duration::from_millis(50);
+pub(crate) const GRACE: Duration = Duration::from_millis(50);
 
 /// Sends one command.
 pub(crate) async fn command(client: &Client, command: Command, deadline: Duration) -> Result<Reply, DriverError> {

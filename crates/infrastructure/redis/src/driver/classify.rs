@@ -6,6 +6,14 @@ use fred::error::{Error as DriverError, ErrorKind as DriverKind};
 
 use crate::{Error, Operation, Refusal};
 
+/// The driver's own words for a command that it could not write; a server never says these.
+const NOT_WRITTEN: [&str; 4] = [
+    "Too many failed write attempts.",
+    "Failed to route command.",
+    "Failed to send command to router.",
+    "Client is not initialized.",
+];
+
 /// What an outcome says about the server's health.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -73,11 +81,40 @@ pub(crate) fn server_error(operation: Operation, details: &str) -> (Error, Verdi
         "ERR" if message.starts_with("max number of clients") => {
             unavailable(operation, "the server has no room for one more client")
         }
-        // The driver's own words for a command that it had not written yet.
-        "Too" | "Failed" | "Client" | "Connection" => unavailable(operation, "the connection is not there"),
+        _ if NOT_WRITTEN.contains(&details) => unavailable(operation, "the connection is not there"),
         _ => {
             let (code, message) = (code.to_owned(), message.to_owned());
             (Error::Server { operation, code, message }, Verdict::Healthy)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use trackside_core::ErrorKind;
+
+    use super::{Verdict, server_error};
+    use crate::Operation;
+
+    #[test]
+    fn the_first_word_of_an_answer_decides() {
+        let cases = [
+            ("LOADING Redis is loading the dataset in memory", ErrorKind::Unavailable, Verdict::Unhealthy),
+            ("MASTERDOWN Link with MASTER is down", ErrorKind::Unavailable, Verdict::Unhealthy),
+            ("CLUSTERDOWN The cluster is down", ErrorKind::Unavailable, Verdict::Unhealthy),
+            ("ERR max number of clients reached", ErrorKind::Unavailable, Verdict::Unhealthy),
+            ("READONLY You can't write against a read only replica.", ErrorKind::Refused, Verdict::Unhealthy),
+            ("NOPERM User x has no permissions", ErrorKind::Refused, Verdict::Healthy),
+            ("MISCONF Redis is configured to save RDB snapshots", ErrorKind::Refused, Verdict::Healthy),
+            ("BUSY Redis is busy running a script.", ErrorKind::Unavailable, Verdict::Healthy),
+            ("WRONGTYPE Operation against a key", ErrorKind::InvalidData, Verdict::Healthy),
+            ("ERR syntax error", ErrorKind::Internal, Verdict::Healthy),
+            ("Failed by a script's own choice", ErrorKind::Internal, Verdict::Healthy),
+            ("Failed to route command.", ErrorKind::Unavailable, Verdict::Unhealthy),
+        ];
+        for (details, kind, verdict) in cases {
+            let (error, seen) = server_error(Operation::new("test"), details);
+            assert_eq!((error.kind(), seen), (kind, verdict), "{details}");
         }
     }
 }

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use trackside_core::{ComponentHealth, HealthCheck};
 use trackside_resilience::BreakerState;
 
-use super::RedisService;
-use crate::{Command, Error, ServerInfo};
+use super::{Inner, RedisService};
+use crate::{Command, Error, ServerInfo, driver::call::GRACE};
 
 // === impl RedisService ===
 
@@ -18,7 +18,7 @@ impl RedisService {
     /// Any [`Error`], within the health timeout.
     pub async fn ping(&self) -> Result<Duration, Error> {
         let started = Instant::now();
-        self.execute_with_deadline("redis.ping", Command::new("PING"), self.inner.config.health_timeout).await?;
+        self.execute_with_deadline("redis.ping", Command::new("PING"), self.inner.health_deadline()).await?;
         Ok(started.elapsed())
     }
 
@@ -30,11 +30,22 @@ impl RedisService {
         const OPERATION: &str = "redis.info";
         // Several sections in one call need Redis 7; the default sections are in every version.
         let command = Command::new("INFO");
-        let reply = self.execute_with_deadline(OPERATION, command, self.inner.config.health_timeout).await?;
+        let reply = self.execute_with_deadline(OPERATION, command, self.inner.health_deadline()).await?;
         let text = reply.into_string().map_err(|error| error.during(OPERATION))?;
         Ok(ServerInfo::parse(&text))
     }
 }
+
+// === impl Inner ===
+
+impl Inner {
+    /// So much earlier that the hard end of a call is within the health timeout too.
+    fn health_deadline(&self) -> Duration {
+        self.config.health_timeout.saturating_sub(GRACE)
+    }
+}
+
+// === impl HealthCheck ===
 
 #[async_trait]
 impl HealthCheck for RedisService {
