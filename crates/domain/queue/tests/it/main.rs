@@ -1,5 +1,13 @@
 //! What the crate promises, seen from outside.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test, also in its helpers")]
+
+#[cfg(feature = "redis")]
+mod crash;
+#[cfg(feature = "redis")]
+mod crash_worker;
+#[cfg(feature = "redis")]
+mod kit;
 mod manager;
 mod memory;
 mod names;
@@ -7,9 +15,21 @@ mod processor_kit;
 mod processor_leases;
 mod processor_orders;
 mod processor_outage;
+#[cfg(feature = "redis")]
+mod processor_redis;
 mod processor_shutdown;
 mod processor_work;
+#[cfg(feature = "redis")]
+mod redis_cluster;
+#[cfg(feature = "redis")]
+mod redis_differential;
+#[cfg(feature = "redis")]
+mod redis_faults;
 #[cfg(feature = "redis")]
 mod redis_kit;
 #[cfg(feature = "redis")]
 mod redis_laws;
+#[cfg(feature = "redis")]
+mod redis_plain;
+#[cfg(feature = "redis")]
+mod redis_upkeep;

@@ -1,0 +1,35 @@
+//! Tasks and steps in a line each.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use trackside_core::{QueueName, TaskId, WorkerId};
+use trackside_queue::{ClaimedTask, NewTask, Outcome, QueueStore, Settlement, Step, StepReply, TaskOptions};
+
+pub(crate) fn new_task(queue: &QueueName) -> NewTask {
+    NewTask {
+        id: TaskId::generate(queue),
+        kind: "test".into(),
+        payload: Bytes::from_static(b"{}"),
+        options: TaskOptions::default(),
+    }
+}
+
+pub(crate) fn new_tasks(queue: &QueueName, count: usize) -> Vec<NewTask> {
+    (0..count).map(|_| new_task(queue)).collect()
+}
+
+pub(crate) fn step(credits: usize) -> Step {
+    let worker = WorkerId::generate("test");
+    Step { worker, settle: vec![], renew: vec![], credits, lease: Duration::from_secs(100) }
+}
+
+pub(crate) async fn claim(store: &dyn QueueStore, queue: &QueueName, credits: usize) -> StepReply {
+    store.step(queue, step(credits)).await.unwrap()
+}
+
+pub(crate) fn complete(claimed: &[ClaimedTask]) -> Step {
+    let outcome = Outcome::Completed { result: Some(Bytes::from_static(b"true")) };
+    let settle = claimed.iter().map(|it| Settlement { id: it.id, fence: it.fence, outcome: outcome.clone() });
+    Step { settle: settle.collect(), ..step(0) }
+}

@@ -1,0 +1,71 @@
+//! Every operation on a Redis Cluster: all keys of a queue share a slot, and queues spread over the nodes.
+
+use std::{collections::HashSet, time::Duration};
+
+use trackside_core::{QueueName, UserId};
+use trackside_queue::{
+    BrakeChange, BrakeScope, Config, Due, Outcome, QueueStore, Renewal, Settled, Settlement, Step, TaskState,
+    conformance::Harness,
+};
+use trackside_testkit::RedisCluster;
+
+use crate::{
+    kit::{claim, complete, new_tasks, step},
+    redis_kit::OnRedis,
+};
+
+#[tokio::test]
+async fn every_operation_works_on_three_nodes() {
+    let cluster = RedisCluster::start(3).await.unwrap();
+    let redis = OnRedis::at(&cluster.url(), "app:", Config::default()).await;
+    let queues: Vec<QueueName> = (0..6).map(|_| redis.queue()).collect();
+    for queue in &queues {
+        every_operation(&redis, queue).await;
+    }
+    let mut listed = queues.clone();
+    listed.sort();
+    assert_eq!(redis.store.queues().await.unwrap(), listed);
+
+    let holds = |node: &trackside_testkit::RedisServer| node.cli(&["KEYS", "*:meta"]).lines().count();
+    let spread: HashSet<usize> = (0..3).filter(|index| holds(&cluster.nodes()[*index]) > 0).collect();
+    assert!(spread.len() > 1, "six queues on one node of three");
+}
+
+async fn every_operation(redis: &OnRedis, queue: &QueueName) {
+    let store = &redis.store;
+    let user: UserId = "u-1".parse().unwrap();
+    assert!(store.register(queue).await.unwrap());
+    let mut tasks = new_tasks(queue, 6);
+    tasks[4].options.user_id = Some(user.clone());
+    tasks[5].options.due = Due::After(Duration::from_secs(600));
+    store.enqueue(queue, &tasks).await.unwrap();
+    assert_eq!(store.peek(queue, 10).await.unwrap().len(), 5);
+
+    let scope = BrakeScope::User(user);
+    let change = BrakeChange { scope: scope.clone(), engaged: true, revision: 1 };
+    store.set_brake(queue, &change).await.unwrap();
+    let claimed = claim(store, queue, 10).await.claimed;
+    assert_eq!(claimed.len(), 4);
+    store.set_brake(queue, &BrakeChange { engaged: false, revision: 2, ..change }).await.unwrap();
+    assert_eq!(store.unpark(queue, &scope, 10).await.unwrap(), 1);
+
+    let failed = Outcome::Failed { error: "no".into(), retryable: false, retry_after: None };
+    let settle = claimed[1..3].iter().map(|it| Settlement { id: it.id, fence: it.fence, outcome: failed.clone() });
+    let renew = vec![Renewal { id: claimed[3].id, fence: claimed[3].fence, lease: Duration::from_secs(9) }];
+    let reply = store.step(queue, Step { settle: settle.collect(), renew, ..step(0) }).await.unwrap();
+    assert_eq!(reply.settled, [Settled::Applied(TaskState::Dead); 2]);
+    store.step(queue, complete(&claimed[..1])).await.unwrap();
+
+    assert_eq!(store.dead_letters(queue, None, 10).await.unwrap().len(), 2);
+    assert_eq!(store.requeue_dead(queue, &[claimed[1].id]).await.unwrap(), 1);
+    assert_eq!(store.purge_dead(queue, &[claimed[2].id]).await.unwrap(), 1);
+    assert_eq!(store.cancel(queue, tasks[5].id, "no").await.unwrap(), Some(TaskState::Delayed));
+    store.set_paused(queue, true).await.unwrap();
+    assert_eq!(claim(store, queue, 5).await.claimed, []);
+    store.set_paused(queue, false).await.unwrap();
+    store.wait_for_work(queue, Duration::from_secs(20)).await.unwrap();
+    assert_eq!(claim(store, queue, 5).await.claimed.len(), 2);
+    assert_eq!(store.status(queue, claimed[0].id).await.unwrap().map(|it| it.state), Some(TaskState::Completed));
+    let stats = store.stats(queue).await.unwrap();
+    assert_eq!((stats.created, stats.completed, stats.cancelled, stats.purged, stats.active), (6, 1, 1, 1, 3));
+}

@@ -1,0 +1,300 @@
+//! Random operations on memory and on Redis, one after the other: both must answer alike.
+//!
+//! Operations are a hundred seconds apart, and each kind of duration ends at a place of its own between two of them, so
+//! that the milliseconds which pass on a real server decide nothing. Sequences that once failed are kept in `redis_differential.seeds` and run first.
+
+use std::{fmt::Write, num::NonZeroU32, sync::Arc, time::Duration};
+
+use proptest::{prelude::*, test_runner::FileFailurePersistence};
+use trackside_core::{ManualClock, QueueName, Timestamp, UserId, WorkerId};
+use trackside_queue::{
+    BrakeChange, BrakeScope, ClaimedTask, Config, DeadCursor, Due, MemoryQueueStore, NewTask, Outcome, Priority,
+    QueueStats, QueueStore, Renewal, Renewed, RetryPolicy, Settlement, Step, TaskStatus, conformance::Harness,
+};
+use trackside_testkit::RedisServer;
+
+use crate::{kit::new_task, names::unique_queue, redis_kit::OnRedis};
+
+/// Passes before each operation, so that no two have the same time.
+const TICK: Duration = Duration::from_secs(100);
+/// The lease of a claim, of a task that asks for one of its own, and of a renewal.
+const LEASES: [Duration; 3] = [Duration::from_secs(6_000), Duration::from_secs(10_010), Duration::from_secs(6_020)];
+const DELAY: Duration = Duration::from_secs(2_030);
+
+/// One operation. Numbers choose among the tasks and claims that exist, whatever their count.
+#[derive(Debug, Clone)]
+enum Op {
+    Enqueue(Vec<Plan>),
+    EnqueueAgain(usize),
+    Step { credits: usize, settle: Vec<(usize, Ending)>, renew: Vec<usize> },
+    Advance(u64),
+    Cancel(usize),
+    Brake { user: Option<u8>, engaged: bool, revision: u64 },
+    Unpark { user: Option<u8>, limit: usize },
+    Pause(bool),
+    Requeue(Vec<usize>),
+    Purge(Vec<usize>),
+    Look(usize),
+}
+
+#[derive(Debug, Clone)]
+struct Plan {
+    priority: u8,
+    user: Option<u8>,
+    delayed: bool,
+    long_lease: bool,
+    max_attempts: u32,
+    retry: u8,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Ending {
+    Completed,
+    Failed,
+    FailedAtOnce,
+    FailedForGood,
+    Released,
+    Cancelled,
+}
+
+fn plan() -> impl Strategy<Value = Plan> {
+    let user = prop_oneof![3 => Just(None), 2 => (0..3_u8).prop_map(Some)];
+    (0..4_u8, user, prop::bool::weighted(0.2), prop::bool::weighted(0.2), 1..4_u32, 0..3_u8).prop_map(
+        |(priority, user, delayed, long_lease, max_attempts, retry)| Plan {
+            priority,
+            user,
+            delayed,
+            long_lease,
+            max_attempts,
+            retry,
+        },
+    )
+}
+
+fn ending() -> impl Strategy<Value = Ending> {
+    prop_oneof![
+        Just(Ending::Completed),
+        Just(Ending::Failed),
+        Just(Ending::FailedAtOnce),
+        Just(Ending::FailedForGood),
+        Just(Ending::Released),
+        Just(Ending::Cancelled),
+    ]
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let user = || prop_oneof![1 => Just(None), 3 => (0..3_u8).prop_map(Some)];
+    let some = || prop::collection::vec(any::<usize>(), 0..4);
+    let step = (0..6_usize, prop::collection::vec((any::<usize>(), ending()), 0..4), some());
+    prop_oneof![
+        4 => prop::collection::vec(plan(), 1..5).prop_map(Op::Enqueue),
+        1 => any::<usize>().prop_map(Op::EnqueueAgain),
+        8 => step.prop_map(|(credits, settle, renew)| Op::Step { credits, settle, renew }),
+        2 => (1..40_u64).prop_map(Op::Advance),
+        1 => any::<usize>().prop_map(Op::Cancel),
+        1 => (user(), any::<bool>(), 0..20_u64).prop_map(|(user, engaged, revision)| Op::Brake { user, engaged, revision }),
+        1 => (user(), 0..4_usize).prop_map(|(user, limit)| Op::Unpark { user, limit }),
+        1 => prop::bool::weighted(0.3).prop_map(Op::Pause),
+        1 => some().prop_map(Op::Requeue),
+        1 => some().prop_map(Op::Purge),
+        2 => any::<usize>().prop_map(Op::Look),
+    ]
+}
+
+/// What both stores are asked, and what came back from the one that is compared with.
+struct World {
+    queue: QueueName,
+    worker: WorkerId,
+    tasks: Vec<NewTask>,
+    claims: Vec<ClaimedTask>,
+}
+
+impl World {
+    fn make(&self, plan: &Plan) -> NewTask {
+        let mut task = new_task(&self.queue);
+        task.options.priority = Priority::ALL[usize::from(plan.priority)];
+        task.options.user_id = plan.user.map(user);
+        task.options.due = if plan.delayed { Due::After(DELAY) } else { Due::Now };
+        task.options.lease = plan.long_lease.then_some(LEASES[1]);
+        task.options.max_attempts = NonZeroU32::new(plan.max_attempts).unwrap();
+        task.options.retry = match plan.retry {
+            0 => RetryPolicy::Fixed { delay_ms: 0 },
+            1 => RetryPolicy::Fixed { delay_ms: 1_960_000 },
+            _ => RetryPolicy::List { delays_ms: vec![570_000, 1_040_000] },
+        };
+        task
+    }
+
+    fn task(&self, index: usize) -> Option<&NewTask> {
+        self.tasks.get(index.checked_rem(self.tasks.len())?)
+    }
+
+    fn claim(&self, index: usize) -> Option<&ClaimedTask> {
+        // Recent ones more often: old claims are all lost.
+        let recent = self.claims.len().min(12);
+        self.claims.iter().rev().nth(index.checked_rem(recent)?)
+    }
+
+    fn ids(&self, indices: &[usize]) -> Vec<trackside_core::TaskId> {
+        indices.iter().filter_map(|index| self.task(*index)).map(|task| task.id).collect()
+    }
+
+    fn step(&self, credits: usize, settle: &[(usize, Ending)], renew: &[usize]) -> Step {
+        let settlement = |(index, ending): &(usize, Ending)| {
+            let claim = self.claim(*index)?;
+            let failed =
+                |retryable, retry_after| Outcome::Failed { error: "no \"luck\"".into(), retryable, retry_after };
+            let outcome = match ending {
+                Ending::Completed => Outcome::Completed { result: Some("[1]".into()) },
+                Ending::Failed => failed(true, None),
+                Ending::FailedAtOnce => failed(true, Some(Duration::ZERO)),
+                Ending::FailedForGood => failed(false, None),
+                Ending::Released => Outcome::Released,
+                Ending::Cancelled => Outcome::Cancelled { reason: "by hand".into() },
+            };
+            Some(Settlement { id: claim.id, fence: claim.fence, outcome })
+        };
+        let renewal = |index: &usize| {
+            let claim = self.claim(*index)?;
+            Some(Renewal { id: claim.id, fence: claim.fence, lease: LEASES[2] })
+        };
+        Step {
+            worker: self.worker.clone(),
+            settle: settle.iter().filter_map(settlement).collect(),
+            renew: renew.iter().filter_map(renewal).collect(),
+            credits,
+            lease: LEASES[0],
+        }
+    }
+
+    /// Runs one operation on one store; answers what can be seen, without times, and what was claimed.
+    async fn run(&self, store: &dyn QueueStore, op: &Op, new: &[NewTask]) -> (String, Vec<ClaimedTask>) {
+        let (queue, mut seen, mut claimed) = (&self.queue, String::new(), Vec::new());
+        match op {
+            Op::Enqueue(_) | Op::EnqueueAgain(_) => show(&mut seen, &store.enqueue(queue, new).await.unwrap()),
+            Op::Step { credits, settle, renew } => {
+                let reply = store.step(queue, self.step(*credits, settle, renew)).await.unwrap();
+                show(&mut seen, &(reply.settled, reply.more_ready, reply.paused, reply.next_due.is_some()));
+                let timeless = |renewed: &Renewed| match renewed {
+                    Renewed::Extended { order, .. } => Some(*order),
+                    Renewed::LeaseLost => None,
+                };
+                show(&mut seen, &reply.renewed.iter().map(timeless).collect::<Vec<_>>());
+                for task in &reply.claimed {
+                    let length = task.lease_expires_at.millis_since(reply.now);
+                    let epoch = Timestamp::from_millis(0);
+                    let task = ClaimedTask { lease_expires_at: epoch, enqueued_at: epoch, ..task.clone() };
+                    show(&mut seen, &(length, task));
+                }
+                claimed = reply.claimed;
+            }
+            Op::Advance(_) => {}
+            Op::Cancel(index) => {
+                if let Some(task) = self.task(*index) {
+                    show(&mut seen, &store.cancel(queue, task.id, "called off").await.unwrap());
+                }
+            }
+            Op::Brake { user, engaged, revision } => {
+                let change = BrakeChange { scope: scope(*user), engaged: *engaged, revision: *revision };
+                store.set_brake(queue, &change).await.unwrap();
+            }
+            Op::Unpark { user, limit } => {
+                show(&mut seen, &store.unpark(queue, &scope(*user), *limit).await.unwrap());
+            }
+            Op::Pause(paused) => store.set_paused(queue, *paused).await.unwrap(),
+            Op::Requeue(indices) => {
+                show(&mut seen, &store.requeue_dead(queue, &self.ids(indices)).await.unwrap());
+            }
+            Op::Purge(indices) => show(&mut seen, &store.purge_dead(queue, &self.ids(indices)).await.unwrap()),
+            Op::Look(index) => self.look(store, *index, &mut seen).await,
+        }
+        let stats = store.stats(queue).await.unwrap();
+        show(&mut seen, &(stats.oldest_age.is_some(), QueueStats { oldest_age: None, ..stats.clone() }));
+        let there = stats.ready.iter().sum::<u64>() + stats.active + stats.delayed + stats.parked + stats.dead;
+        assert_eq!(stats.created, there + stats.completed + stats.cancelled + stats.purged, "nothing is lost");
+        (seen, claimed)
+    }
+
+    async fn look(&self, store: &dyn QueueStore, index: usize, seen: &mut String) {
+        let peeked = store.peek(&self.queue, 1 + index % 5).await.unwrap();
+        show(seen, &peeked.iter().map(|task| (task.id, task.priority, &task.payload)).collect::<Vec<_>>());
+        let first = store.dead_letters(&self.queue, None, 2).await.unwrap();
+        let cursor = first
+            .last()
+            .and_then(|letter| Some(DeadCursor { died_at: letter.status.finished_at?, id: letter.status.id }));
+        for letter in first.into_iter().chain(store.dead_letters(&self.queue, cursor, 3).await.unwrap()) {
+            show(seen, &(timeless(letter.status), letter.payload, letter.crashes));
+        }
+        for task in self.tasks.iter().rev().take(8).chain(self.task(index)) {
+            show(seen, &store.status(&self.queue, task.id).await.unwrap().map(timeless));
+        }
+    }
+}
+
+fn show(seen: &mut String, what: &impl std::fmt::Debug) {
+    writeln!(seen, "{what:?}").unwrap();
+}
+
+/// The status with the presence of its times instead of the times.
+fn timeless(status: TaskStatus) -> (TaskStatus, [bool; 3]) {
+    let times = [status.due_at.is_some(), status.started_at.is_some(), status.finished_at.is_some()];
+    let enqueued_at = Timestamp::from_millis(0);
+    (TaskStatus { enqueued_at, due_at: None, started_at: None, finished_at: None, ..status }, times)
+}
+
+fn user(number: u8) -> UserId {
+    format!("user-{number}").parse().unwrap()
+}
+
+fn scope(number: Option<u8>) -> BrakeScope {
+    number.map_or(BrakeScope::Everyone, |number| BrakeScope::User(user(number)))
+}
+
+async fn compare(ops: Vec<Op>) {
+    let config = Config {
+        stall_threshold: Duration::from_secs(3_350),
+        stall_grace: Duration::from_secs(1_250),
+        retention: Duration::from_secs(30_050),
+        ..Config::default()
+    };
+    let clock = ManualClock::default();
+    let memory = MemoryQueueStore::new(config.clone(), Arc::new(clock.clone()));
+    let server = RedisServer::shared().await;
+    let redis = OnRedis::at(&server.url(), &server.unique_prefix(), config).await;
+    let worker = WorkerId::generate("differential");
+    let mut world = World { queue: unique_queue(), worker, tasks: Vec::new(), claims: Vec::new() };
+    for (number, op) in ops.iter().enumerate() {
+        let passes = if let Op::Advance(ticks) = op { TICK * u32::try_from(*ticks).unwrap() } else { TICK };
+        clock.advance(passes);
+        redis.advance(passes).await;
+        let new: Vec<NewTask> = match op {
+            Op::Enqueue(plans) => plans.iter().map(|plan| world.make(plan)).collect(),
+            Op::EnqueueAgain(index) => world.task(*index).cloned().into_iter().collect(),
+            _ => Vec::new(),
+        };
+        let (in_memory, claimed) = world.run(&memory, op, &new).await;
+        let (on_redis, _) = world.run(&redis.store, op, &new).await;
+        assert_eq!(in_memory, on_redis, "operation {number}: {op:?}");
+        if let Op::Enqueue(_) = op {
+            world.tasks.extend(new);
+        }
+        world.claims.extend(claimed);
+    }
+    redis.service.shutdown().await;
+}
+
+#[test]
+fn memory_and_redis_answer_alike() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let seeds = FileFailurePersistence::Direct("tests/it/redis_differential.seeds");
+    let config = ProptestConfig { cases: 32, failure_persistence: Some(Box::new(seeds)), ..ProptestConfig::default() };
+    let mut runner = proptest::test_runner::TestRunner::new(config);
+    let sequences = prop::collection::vec(op(), 1..80);
+    let outcome = runner.run(&sequences, |ops| {
+        runtime.block_on(compare(ops));
+        Ok(())
+    });
+    if let Err(difference) = outcome {
+        panic!("{difference}");
+    }
+}

@@ -1,0 +1,163 @@
+//! What the store costs Redis: keys, memory and commands.
+
+use bytes::Bytes;
+use trackside_core::{QueueName, UserId};
+use trackside_queue::{
+    BrakeChange, BrakeScope, Due, MAX_BATCH, Outcome, QueueStore, RedisQueueStore, Settlement, Step,
+    conformance::Harness,
+};
+use trackside_testkit::RedisServer;
+
+use crate::{
+    kit::{claim, complete, new_task, new_tasks, step},
+    names::unique_queue,
+    redis_kit::OnRedis,
+};
+
+/// Keys without a time to live, each with its reason in the key reference.
+const KEPT: [&str; 15] = [
+    ":queue",
+    ":critical",
+    ":high",
+    ":low",
+    ":tasks",
+    ":delayed",
+    ":lease",
+    ":own",
+    ":crash",
+    ":parked",
+    ":orders",
+    ":dead",
+    ":wake",
+    ":meta",
+    "trackside:queues",
+];
+
+#[tokio::test]
+async fn every_key_expires_or_is_documented_to_stay() {
+    let (redis, server) = (OnRedis::shared().await, RedisServer::shared().await);
+    let queue = redis.queue();
+    let user: UserId = "u-1".parse().unwrap();
+    redis.store.register(&queue).await.unwrap();
+    let mut tasks = new_tasks(&queue, 6);
+    tasks[0].options.user_id = Some(user.clone());
+    tasks[5].options.due = Due::After(redis.config.lease);
+    redis.store.enqueue(&queue, &tasks).await.unwrap();
+    let engaged = BrakeChange { scope: BrakeScope::User(user), engaged: true, revision: 1 };
+    redis.store.set_brake(&queue, &engaged).await.unwrap();
+    let claimed = claim(&redis.store, &queue, 4).await.claimed;
+    let failed = Outcome::Failed { error: "no".into(), retryable: false, retry_after: None };
+    let settle = Settlement { id: claimed[0].id, fence: claimed[0].fence, outcome: failed };
+    redis.store.step(&queue, Step { settle: vec![settle], ..step(0) }).await.unwrap();
+    redis.store.step(&queue, complete(&claimed[1..2])).await.unwrap();
+    redis.store.cancel(&queue, claimed[2].id, "no").await.unwrap();
+    redis.store.cancel(&queue, tasks[5].id, "no").await.unwrap();
+    redis.store.set_brake(&queue, &BrakeChange { engaged: false, revision: 2, ..engaged }).await.unwrap();
+
+    let pattern = format!("*{}*", redis.service.prefix());
+    let keys = server.cli(&["KEYS", &pattern]);
+    assert!(keys.lines().count() > 8, "{keys}");
+    for key in keys.lines() {
+        let expires = server.cli(&["PTTL", key]) != "-1";
+        let is_kept = KEPT.iter().any(|name| key.ends_with(name));
+        assert!(expires != is_kept, "{key}: expires {expires}, documented to stay {is_kept}");
+    }
+    let final_records = keys.lines().find(|key| key.contains(":done:")).unwrap();
+    let left: u64 = server.cli(&["PTTL", final_records]).parse().unwrap();
+    assert!(left > 0 && u128::from(left) <= redis.config.retention.as_millis() + 1);
+}
+
+#[tokio::test]
+async fn a_queued_task_of_200_bytes_takes_at_most_350_bytes() {
+    const TASKS: usize = 20 * MAX_BATCH;
+    let (redis, server) = (OnRedis::shared().await, RedisServer::shared().await);
+    let queue = redis.queue();
+    let payload = Bytes::from(format!("{{\"text\":\"{}\"}}", "x".repeat(189)));
+    assert_eq!(payload.len(), 200);
+    for _ in 0..TASKS / MAX_BATCH {
+        let mut tasks = new_tasks(&queue, MAX_BATCH);
+        tasks.iter_mut().for_each(|task| task.payload = payload.clone());
+        redis.store.enqueue(&queue, &tasks).await.unwrap();
+    }
+    let usage = |key: &str| -> usize { server.cli(&["MEMORY", "USAGE", key, "SAMPLES", "0"]).parse().unwrap() };
+    let list = usage(&redis.key(&format!("{queue}:queue")));
+    let records = usage(&redis.tagged(&queue, "tasks"));
+    let each = (list + records) / TASKS;
+    assert!(each <= 350, "{each} bytes: {} in the list, {} in the records", list / TASKS, records / TASKS);
+}
+
+/// Commands that Redis has run inside and outside of scripts.
+fn commands_run(server: &RedisServer) -> u64 {
+    let stats = server.cli(&["INFO", "commandstats"]);
+    let calls = stats.lines().filter(|line| !line.contains("cmdstat_ping") && !line.contains("cmdstat_info"));
+    calls.filter_map(|line| line.split_once("calls=")?.1.split(',').next()?.parse::<u64>().ok()).sum()
+}
+
+#[tokio::test]
+async fn a_step_costs_the_same_whatever_waits() {
+    // A server of its own, so that only this test's commands are counted.
+    let server = RedisServer::start().await.unwrap();
+    let redis = OnRedis::at(&server.url(), "", trackside_queue::Config::default()).await;
+    let queue = redis.queue();
+    let mut costs = Vec::new();
+    for depth in [2 * MAX_BATCH, 40 * MAX_BATCH] {
+        for _ in 0..depth / MAX_BATCH {
+            redis.store.enqueue(&queue, &new_tasks(&queue, MAX_BATCH)).await.unwrap();
+        }
+        let claimed = claim(&redis.store, &queue, 64).await.claimed;
+        let before = commands_run(&server);
+        let reply = redis.store.step(&queue, Step { credits: 64, ..complete(&claimed) }).await.unwrap();
+        costs.push(commands_run(&server) - before);
+        assert_eq!((reply.settled.len(), reply.claimed.len()), (64, 64));
+        redis.store.step(&queue, complete(&reply.claimed)).await.unwrap();
+    }
+    assert_eq!(costs[0], costs[1]);
+    assert!(costs[0] <= 40, "{} commands to settle 64 tasks and claim 64 others", costs[0]);
+}
+
+#[tokio::test]
+async fn two_prefixes_on_one_server_know_nothing_of_each_other() {
+    let (one, other) = (OnRedis::shared().await, OnRedis::shared().await);
+    let queue = unique_queue();
+    let task = new_task(&queue);
+    one.store.register(&queue).await.unwrap();
+    one.store.enqueue(&queue, &[task.clone()]).await.unwrap();
+    assert_eq!(other.store.queues().await.unwrap(), []);
+    assert_eq!(other.store.status(&queue, task.id).await.unwrap(), None);
+    assert_eq!(claim(&other.store, &queue, 5).await.claimed, []);
+    assert_eq!(claim(&one.store, &queue, 5).await.claimed.len(), 1);
+}
+
+#[tokio::test]
+async fn two_queues_are_worked_on_by_several_processes_at_once() {
+    const TASKS: usize = 3 * MAX_BATCH;
+    let redis = OnRedis::shared().await;
+    let queues = [redis.queue(), redis.queue()];
+    for queue in &queues {
+        for _ in 0..TASKS / MAX_BATCH {
+            redis.store.enqueue(queue, &new_tasks(queue, MAX_BATCH)).await.unwrap();
+        }
+    }
+    // Each store has its own memory of the queues, as a process has.
+    let work = |queue: QueueName, store: RedisQueueStore| async move {
+        let (mut done, mut before) = (0, Vec::new());
+        loop {
+            let reply = store.step(&queue, Step { credits: 50, ..complete(&before) }).await.unwrap();
+            done += reply.settled.len();
+            if reply.claimed.is_empty() {
+                return done;
+            }
+            before = reply.claimed;
+        }
+    };
+    let workers = queues.iter().flat_map(|queue| {
+        let store = || RedisQueueStore::new(redis.service.clone(), redis.config.clone());
+        (0..3).map(move |_| work(queue.clone(), store()))
+    });
+    let done: usize = futures::future::join_all(workers).await.into_iter().sum();
+    assert_eq!(done, 2 * TASKS);
+    for queue in &queues {
+        let stats = redis.store.stats(queue).await.unwrap();
+        assert_eq!((stats.completed, stats.active, stats.ready), (TASKS as u64, 0, [0; 4]));
+    }
+}
