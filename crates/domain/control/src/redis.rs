@@ -112,7 +112,7 @@ impl RedisControlBus {
             reason: record
                 .as_ref()
                 .and_then(|record| record.reason.clone())
-                .or(Some("paused by another program".to_owned())),
+                .or_else(|| Some("paused by another program".to_owned())),
             by: record.and_then(|record| record.by),
             expires_at: None,
             revision: 0,

@@ -11,7 +11,7 @@ local field = 'b:' .. scope
 local brake = decode(redis.call('HGET', index, field))
 local is_there = state_key and redis.call('EXISTS', state_key) == 1
 local is_on = brake and (not brake.expires_ms or brake.expires_ms > now)
-local may = brake ~= nil
+local may = brake
 if why == 'expired' then may = brake and not is_on end
 if why == 'foreign' then may = brake and not is_there end
 -- A state that only another program has written is lifted by an order as well.

@@ -1,3 +1,6 @@
-//! Integration tests of trackside-control.
+//! What the crate promises, seen from outside.
 
 mod control;
+mod laws;
+#[cfg(feature = "redis")]
+mod redis;
