@@ -69,7 +69,8 @@ pub async fn a_job_has_one_row_and_keeps_its_origin(history: &dyn JobHistory) {
 pub async fn a_job_goes_forward_only(history: &dyn JobHistory) {
     use JobState::{Cancelled, Completed, Failed, Parked, Queued, Running};
     // For each row: what is written in turn, and what is known after it.
-    let lives: [(&[(u64, JobState)], (u64, JobState)); 9] = [
+    type Written = (u64, JobState);
+    let lives: [(&[Written], Written); 9] = [
         (&[(5, Running), (0, Queued)], (5, Running)),
         (&[(5, Running), (5, Completed), (5, Running)], (5, Completed)),
         (&[(5, Running), (6, Running), (5, Failed)], (6, Running)),

@@ -211,7 +211,7 @@ impl ToolRegistry {
             Ok(_) => {}
             // The tools that are known stay usable; the folder may be in the middle of being replaced.
             Err(error) => {
-                tracing::warn!(tools.folder = %inner.folder.display(), %error, "cannot read the tools folder")
+                tracing::warn!(tools.folder = %inner.folder.display(), %error, "cannot read the tools folder");
             }
         }
     }

@@ -1,9 +1,9 @@
 //! The laws of the history, on SQLite and on PostgreSQL.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
-use anyhow::Result;
-use tokio::sync::OnceCell;
+use anyhow::{Context, Result};
+use tokio::sync::Mutex;
 use trackside_jobs::{JobFilter, JobHistory, JobState, PostgresJobHistory, SqliteJobHistory, conformance};
 use trackside_testkit::PostgresServer;
 
@@ -52,23 +52,19 @@ struct Database {
 
 impl Database {
     async fn new(name: &str) -> Result<Self> {
-        static SERVER: OnceCell<std::sync::Mutex<std::sync::Weak<PostgresServer>>> = OnceCell::const_new();
-        static STARTING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
-        let _one_at_a_time = STARTING.lock().await;
-        let known = SERVER.get_or_init(|| async { std::sync::Mutex::default() }).await;
-        let running = known.lock().unwrap().upgrade();
-        let server = match running {
+        static RUNNING: Mutex<Weak<PostgresServer>> = Mutex::const_new(Weak::new());
+        let mut running = RUNNING.lock().await;
+        let server = match running.upgrade() {
             Some(server) => server,
-            None => {
-                let server = Arc::new(PostgresServer::start().await?);
-                *known.lock().unwrap() = Arc::downgrade(&server);
-                server
-            }
+            None => Arc::new(PostgresServer::start().await?),
         };
+        *running = Arc::downgrade(&server);
+        drop(running);
         let admin = sqlx::PgPool::connect(&server.url()).await?;
         sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&admin).await?;
         admin.close().await;
-        let (base, _) = server.url().rsplit_once('/').map(|(base, rest)| (base.to_owned(), rest.len())).unwrap();
+        let url = server.url();
+        let base = url.strip_suffix("/postgres").context("the url names the first database")?.to_owned();
         Ok(Self { url: format!("{base}/{name}"), _server: server })
     }
 }

@@ -1,5 +1,7 @@
 //! Jobs from the request to the outputs, through the real queue and a real processor.
 
+#![expect(clippy::expect_used, reason = "a helper of tests")]
+
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};

@@ -1,5 +1,7 @@
 //! The status store and the job updates on a real Redis.
 
+#![expect(clippy::expect_used, reason = "a helper of tests")]
+
 use std::time::Duration;
 
 use anyhow::{Context, Result};

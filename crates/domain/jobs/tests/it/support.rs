@@ -1,5 +1,7 @@
 //! A folder of throw-away tools, and whether their processes still live.
 
+#![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests")]
+
 use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
