@@ -128,17 +128,17 @@ impl QueueManager {
     /// # Errors
     /// The store's.
     pub async fn status(&self, id: TaskId) -> Result<Option<TaskStatus>, Error> {
-        // The queues met so far answer nearly always; the store is asked for others only when they do not.
-        let met = self.inner.registry.met_for(id);
-        for queue in &met {
+        // The queues heard of so far answer nearly always; the store is asked for others only when they do not.
+        let known = self.inner.registry.homes(id);
+        for queue in &known {
             if let Some(status) = self.inner.store.status(queue, id).await? {
                 return Ok(Some(status));
             }
         }
         for queue in self.queues().await? {
-            if id.may_belong_to(&queue) && !met.contains(&queue) {
-                self.meet(&queue).await?;
+            if id.may_belong_to(&queue) && !known.contains(&queue) {
                 if let Some(status) = self.inner.store.status(&queue, id).await? {
+                    self.inner.registry.note(&queue);
                     return Ok(Some(status));
                 }
             }

@@ -165,18 +165,18 @@ impl QueueManager {
         }
     }
 
-    /// Sends a step to the queue that holds the task: those met before that may be it, then the one that is.
+    /// Sends a step to the queue that holds the task: those heard of that may be it, then the one that is.
     ///
     /// A queue that does not hold the task refuses the fence, so that asking a wrong one changes nothing (Q-L4).
     async fn at_home<T>(&self, id: TaskId, step: Step, accepted: fn(&StepReply) -> Option<T>) -> Result<T, Error> {
-        let met = self.inner.registry.met_for(id);
-        for queue in &met {
+        let known = self.inner.registry.homes(id);
+        for queue in &known {
             if let Some(answer) = accepted(&self.inner.store.step(queue, step.clone()).await?) {
                 return Ok(answer);
             }
         }
         let home = self.status(id).await?.ok_or(Error::UnknownTask(id))?.queue;
-        if met.contains(&home) {
+        if known.contains(&home) {
             return Err(Error::LeaseLost(id));
         }
         accepted(&self.inner.store.step(&home, step).await?).ok_or(Error::LeaseLost(id))

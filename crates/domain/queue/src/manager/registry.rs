@@ -1,7 +1,7 @@
 //! The queues that this process has met, and what happens when it meets one.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     fmt::Debug,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -26,6 +26,8 @@ pub trait RegistrationHook: Send + Sync + Debug + 'static {
 /// Queues met, each with the cell that lets exactly one caller do the meeting.
 #[derive(Debug, Default)]
 pub(super) struct Registry {
+    /// Queues heard of, met or not: where to look for a task first.
+    known: Mutex<BTreeSet<QueueName>>,
     cells: Mutex<HashMap<QueueName, Arc<OnceCell<()>>>>,
     hooks: Mutex<Vec<Arc<dyn RegistrationHook>>>,
 }
@@ -33,11 +35,21 @@ pub(super) struct Registry {
 // === impl Registry ===
 
 impl Registry {
-    /// The queues met that may hold the task.
-    pub(super) fn met_for(&self, id: TaskId) -> Vec<QueueName> {
-        let cells = self.cells();
-        let met = cells.iter().filter(|(queue, cell)| cell.initialized() && id.may_belong_to(queue));
-        met.map(|(queue, _)| queue.clone()).collect()
+    /// The queues heard of that may hold the task.
+    pub(super) fn homes(&self, id: TaskId) -> Vec<QueueName> {
+        self.known().iter().filter(|queue| id.may_belong_to(queue)).cloned().collect()
+    }
+
+    /// Notes a queue in which a task was found.
+    pub(super) fn note(&self, queue: &QueueName) {
+        let mut known = self.known();
+        if !known.contains(queue) {
+            known.insert(queue.clone());
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, BTreeSet<QueueName>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn cell(&self, queue: &QueueName) -> Arc<OnceCell<()>> {
@@ -80,6 +92,7 @@ impl QueueManager {
             for hook in hooks {
                 hook.on_register(self, queue).await?;
             }
+            self.inner.registry.note(queue);
             tracing::debug!(queue.name = %queue, queue.new = is_new, "queue met");
             Ok(())
         });

@@ -61,13 +61,14 @@ impl Worker {
                 self.claims.wake(now);
             }
             Err(error) => {
-                self.wait_outage.failed(now);
+                let (queue, error) = (&self.processor.queue, &error as &dyn std::error::Error);
+                if self.wait_outage.failed(now) {
+                    tracing::warn!(queue.name = %queue, error, "waiting for work failed; asking for it from time to time");
+                } else {
+                    tracing::debug!(queue.name = %queue, error, "waiting for work failed again");
+                }
                 let retry_at = self.wait_outage.retry_at.unwrap_or(now);
                 self.claims.wake_after(now, retry_at - now);
-                tracing::debug!(
-                    queue.name = %self.processor.queue, error = &error as &dyn std::error::Error,
-                    "waiting for work failed"
-                );
             }
         }
     }
