@@ -3,16 +3,23 @@
 use axum::{
     extract::{
         WebSocketUpgrade,
-        ws::{self, CloseFrame, WebSocket, close_code},
+        ws::{self, CloseFrame, WebSocket, close_code, rejection::WebSocketUpgradeRejection},
     },
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use futures::{Stream, StreamExt as _};
+use http::StatusCode;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::{ApiState, metrics::OpenStream, sse::Message, wire};
+use crate::{
+    ApiState,
+    metrics::OpenStream,
+    problem::{Problem, ProblemKind},
+    sse::Message,
+    wire,
+};
 
 /// Clients say nothing but pongs here.
 const MAX_INBOUND_BYTES: usize = 4 * 1024;
@@ -24,6 +31,14 @@ struct Frame {
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<String>,
     data: Box<RawValue>,
+}
+
+/// The problem of a request that does not ask for a WebSocket as it should.
+pub(crate) fn not_an_upgrade(rejection: WebSocketUpgradeRejection) -> Problem {
+    let detail = rejection.body_text();
+    let status = rejection.into_response().status();
+    let status = if status.is_client_error() { status } else { StatusCode::BAD_REQUEST };
+    Problem::new(ProblemKind::of_status(status)).with_detail(detail)
 }
 
 /// Sends `messages` until they end, the client leaves or the service shuts down.

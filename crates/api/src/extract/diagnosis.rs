@@ -8,12 +8,15 @@ use crate::problem::{FieldError, Problem, ProblemKind};
 /// Wrong fields reported at once; a client that has more of them reads the documentation first.
 const MAX_ERRORS: usize = 16;
 
+const IS_REQUIRED: &str = "is required";
+
 /// How alike two names must be (Jaro) to be taken for a misspelling; the bound that `clap` uses.
 const ALIKE: f64 = 0.7;
 
 /// Everything that is wrong with `body`, given the first thing that was found.
 ///
-/// serde stops at the first error. So each field that is wrong is taken out and the rest is read again.
+/// serde stops at the first error. So what is wrong is taken out and the rest is read again: the field itself, or, for one
+/// that is missing, the object that misses it.
 pub(super) fn of_json<T: DeserializeOwned>(
     body: &[u8],
     first: serde_path_to_error::Error<serde_json::Error>,
@@ -21,17 +24,22 @@ pub(super) fn of_json<T: DeserializeOwned>(
     let Ok(mut document) = serde_json::from_slice::<Value>(body) else {
         return Problem::new(ProblemKind::MalformedJson).with_detail(first.into_inner().to_string());
     };
-    let mut errors = Vec::new();
+    let mut errors: Vec<FieldError> = Vec::new();
+    let mut removed: Vec<String> = Vec::new();
     let mut next = Some(first);
     while let Some(error) = next.take() {
         let path = error.path().to_string();
-        let field_error = read_message(&path, &without_position(&error.into_inner().to_string()));
-        let removed = remove(&mut document, &field_error.field);
+        let error = read_message(&path, &without_position(&error.into_inner().to_string()));
+        let culprit = match error.message == IS_REQUIRED {
+            true => error.field.rsplit_once('.').map_or("", |(parent, _)| parent).to_owned(),
+            false => error.field.clone(),
+        };
         // A field that is missing because it was taken out here was reported already.
-        if errors.iter().all(|known: &FieldError| known.field != field_error.field) {
-            errors.push(field_error);
+        if !removed.contains(&error.field) {
+            errors.push(error);
         }
-        if removed && errors.len() < MAX_ERRORS {
+        if errors.len() < MAX_ERRORS && remove(&mut document, &culprit) {
+            removed.push(culprit);
             let rest = document.to_string();
             next = serde_path_to_error::deserialize::<_, T>(&mut serde_json::Deserializer::from_str(&rest)).err();
         }
@@ -60,7 +68,7 @@ fn read_message(path: &str, message: &str) -> FieldError {
     }
     if message.starts_with("missing field") {
         let name = quoted.next().unwrap_or_default();
-        return FieldError { field: join(parent, name), message: "is required".to_owned(), suggestion: None };
+        return FieldError { field: join(parent, name), message: IS_REQUIRED.to_owned(), suggestion: None };
     }
     let suggestion = match message.starts_with("unknown variant") {
         true => quoted.next().and_then(|given| nearest(given, quoted)),

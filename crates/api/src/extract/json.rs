@@ -12,6 +12,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{DeserializeOwned, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
 };
+use utoipa::ToSchema;
 
 use super::diagnosis;
 use crate::problem::{Problem, ProblemKind};
@@ -25,7 +26,8 @@ pub(crate) struct StrictJson<T>(pub(crate) T);
 pub(crate) struct OptionalJson<T>(pub(crate) T);
 
 /// One object, or an array of them.
-#[derive(Debug)]
+#[derive(Debug, ToSchema)]
+#[serde(untagged)]
 pub(crate) enum OneOrMany<T> {
     One(T),
     Many(Vec<T>),

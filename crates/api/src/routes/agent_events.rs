@@ -1,9 +1,12 @@
-//! `/v1/agents/{user_id}/events`: pauses, resumes and what the agents say, as it happens.
+//! `/v1/agents/{user_id}/events`, `/ws`: pauses, resumes and what the agents say, as it happens.
 
 use std::sync::Arc;
 
-use axum::{extract::State, response::Response};
-use futures::Stream;
+use axum::{
+    extract::{State, WebSocketUpgrade, ws::rejection::WebSocketUpgradeRejection},
+    response::Response,
+};
+use futures::{Stream, StreamExt as _};
 use serde_json::json;
 use trackside_control::{BrakeScope, BrakeState, ControlEvent};
 use trackside_core::{Timestamp, UserId};
@@ -14,13 +17,15 @@ use crate::{
     ApiState,
     extract::StrictPath,
     problem::Problem,
+    socket,
     sse::{self, Message},
 };
 
 const ROUTE: &str = "/v1/agents/{user_id}/events";
+const SOCKET_ROUTE: &str = "/v1/agents/{user_id}/ws";
 
 pub(crate) fn routes() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new().routes(routes!(events))
+    OpenApiRouter::new().routes(routes!(events)).routes(routes!(web_socket))
 }
 
 /// A user's agents as server-sent events
@@ -36,6 +41,25 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
 async fn events(State(state): State<ApiState>, StrictPath(user): StrictPath<UserId>) -> Result<Response, Problem> {
     let scope = BrakeScope::user(&user)?;
     Ok(sse::stream(&state, ROUTE, follow(state.clone(), user, scope)))
+}
+
+/// A user's agents by WebSocket
+///
+/// The events of `/v1/agents/{user_id}/events`, each as a text message `{"event", "data"}`. The socket is closed with 1001
+/// when the service shuts down.
+#[utoipa::path(
+    get, path = "/v1/agents/{user_id}/ws", tag = "agents", operation_id = "watch_agent",
+    params(("user_id" = String, Path, description = "The user", example = "user-42")),
+    responses((status = SWITCHING_PROTOCOLS, description = "A WebSocket"))
+)]
+async fn web_socket(
+    State(state): State<ApiState>,
+    StrictPath(user): StrictPath<UserId>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, Problem> {
+    let scope = BrakeScope::user(&user)?;
+    let upgrade = upgrade.map_err(socket::not_an_upgrade)?;
+    Ok(socket::stream(&state, SOCKET_ROUTE, upgrade, follow(state.clone(), user, scope).boxed()))
 }
 
 /// The subscription comes before the snapshot, so that nothing falls between the two.

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use axum::{
     extract::{State, WebSocketUpgrade, ws::rejection::WebSocketUpgradeRejection},
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use futures::{Stream, StreamExt as _, stream::BoxStream};
-use http::{HeaderMap, StatusCode};
+use http::HeaderMap;
 use serde::Deserialize;
 use serde_json::json;
 use trackside_core::TaskId;
@@ -20,7 +20,7 @@ use super::jobs::{JobView, require};
 use crate::{
     ApiState,
     extract::{StrictPath, StrictQuery},
-    problem::{Problem, ProblemKind},
+    problem::Problem,
     socket,
     sse::{self, Message, ResumeQuery},
 };
@@ -105,15 +105,8 @@ async fn web_socket(
             state.progress.events(&operation, after).map(Message::from).boxed()
         }
     };
-    let upgrade = upgrade.map_err(not_an_upgrade)?;
+    let upgrade = upgrade.map_err(socket::not_an_upgrade)?;
     Ok(socket::stream(&state, SOCKET_ROUTE, upgrade, messages))
-}
-
-fn not_an_upgrade(rejection: WebSocketUpgradeRejection) -> Problem {
-    let detail = rejection.body_text();
-    let status = rejection.into_response().status();
-    let status = if status.is_client_error() { status } else { StatusCode::BAD_REQUEST };
-    Problem::new(ProblemKind::of_status(status)).with_detail(detail)
 }
 
 /// The operation of a job, brought back when it was forgotten before the job was.

@@ -75,6 +75,14 @@ struct ManyAccepted {
     tasks: Vec<Accepted>,
 }
 
+/// What was accepted: one task for an object, several for an array.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+enum Answer {
+    One(Accepted),
+    Many(ManyAccepted),
+}
+
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -112,9 +120,9 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
 #[utoipa::path(
     post, path = "/v1/queues/{queue}/tasks", tag = "queues", operation_id = "enqueue_tasks",
     params(("queue" = String, Path, description = "The queue's name", example = "agent_tasks")),
-    request_body(content = EnqueueRequest, description = "A task, or an array of tasks"),
+    request_body(content = OneOrMany<EnqueueRequest>, description = "A task, or an array of tasks"),
     responses(
-        (status = ACCEPTED, description = "Accepted; for an array `{\"tasks\": [...]}` in the same order", body = Accepted,
+        (status = ACCEPTED, description = "Accepted; for an array `{\"tasks\": [...]}` in the same order", body = Answer,
          headers(("Location" = String, description = "The task's status, for a single task")))
     )
 )]
@@ -130,7 +138,7 @@ async fn enqueue(
             let id = task.id;
             let status = state.queues.enqueue(&queue, task).await?;
             let location = [(header::LOCATION, format!("/v1/tasks/{id}"))];
-            Ok((StatusCode::ACCEPTED, location, Json(Accepted::of(id, status))).into_response())
+            Ok((StatusCode::ACCEPTED, location, Json(Answer::One(Accepted::of(id, status)))).into_response())
         }
         OneOrMany::Many(requests) => {
             let to_task =
@@ -139,7 +147,7 @@ async fn enqueue(
             let ids: Vec<TaskId> = tasks.iter().map(|task| task.id).collect();
             let states = state.queues.enqueue_many(&queue, tasks).await?;
             let tasks = ids.into_iter().zip(states).map(|(id, status)| Accepted::of(id, status)).collect();
-            Ok((StatusCode::ACCEPTED, Json(ManyAccepted { tasks })).into_response())
+            Ok((StatusCode::ACCEPTED, Json(Answer::Many(ManyAccepted { tasks }))).into_response())
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Jobs by WebSocket.
+//! Jobs and agents by WebSocket.
 
 use reqwest::Upgraded;
 use serde_json::{Value, json};
@@ -76,6 +76,21 @@ async fn one_job_is_told_to_its_end() {
         events.push(frame["event"].as_str().unwrap().to_owned());
     }
     assert_eq!(events, ["snapshot", "end"]);
+}
+
+#[tokio::test]
+async fn an_agent_is_watched() {
+    let service = Service::start().await;
+    let mut socket = open(&service, "/v1/agents/user-42/ws").await;
+    let mut next_of = async |wanted: &str| loop {
+        let Frame::Text(frame) = next(&mut socket).await else { panic!("a text") };
+        if frame["event"] == wanted {
+            return frame["data"].clone();
+        }
+    };
+    assert_eq!(next_of("snapshot").await["paused"], false);
+    service.post("/v1/agents/user-42/pause").send().await.unwrap();
+    assert_eq!(next_of("state").await["event"], "pause");
 }
 
 #[tokio::test]

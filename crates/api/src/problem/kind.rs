@@ -1,0 +1,195 @@
+//! The kinds of problems: what each is called, its status, and what a caller can do about it.
+
+use http::StatusCode;
+
+/// The kinds of problems, each with a page of its own at `/problems/{slug}`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ProblemKind {
+    MalformedJson,
+    CrossSiteRequest,
+    HostNotAllowed,
+    NotFound,
+    MethodNotAllowed,
+    Conflict,
+    LeaseLost,
+    PayloadTooLarge,
+    UnsupportedMediaType,
+    InvalidRequest,
+    LimitExceeded,
+    Internal,
+    StoreUnavailable,
+    StoreRefused,
+    RequestTimeout,
+    ShuttingDown,
+    /// A status that a layer below answered without saying more.
+    Plain(StatusCode),
+}
+
+// === impl ProblemKind ===
+
+impl ProblemKind {
+    /// Every kind that has a page.
+    pub(crate) const ALL: [Self; 16] = [
+        Self::MalformedJson,
+        Self::CrossSiteRequest,
+        Self::HostNotAllowed,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::Conflict,
+        Self::LeaseLost,
+        Self::PayloadTooLarge,
+        Self::UnsupportedMediaType,
+        Self::InvalidRequest,
+        Self::LimitExceeded,
+        Self::Internal,
+        Self::StoreUnavailable,
+        Self::StoreRefused,
+        Self::RequestTimeout,
+        Self::ShuttingDown,
+    ];
+
+    /// Slug, status, title, and what a caller can do: the one table of all kinds.
+    const fn describe(self) -> (&'static str, StatusCode, &'static str, &'static str) {
+        match self {
+            Self::MalformedJson => (
+                "malformed-json",
+                StatusCode::BAD_REQUEST,
+                "The body is not JSON",
+                "The body could not be read as JSON at the line and column that `detail` names.",
+            ),
+            Self::CrossSiteRequest => (
+                "cross-site-request",
+                StatusCode::FORBIDDEN,
+                "Requests from other web sites are refused",
+                "A browser sent this request on behalf of another site. Programs that are not browsers are not affected; \
+                 a page that may call this service has to be served by it or be listed among the allowed origins.",
+            ),
+            Self::HostNotAllowed => (
+                "host-not-allowed",
+                StatusCode::FORBIDDEN,
+                "The Host header does not name this service",
+                "The service listens on the loopback interface and answers only to loopback names, so that no web site \
+                 can reach it by pointing its own name at this machine. Use 127.0.0.1, localhost or [::1], or list the \
+                 name among the allowed hosts.",
+            ),
+            Self::NotFound => (
+                "not-found",
+                StatusCode::NOT_FOUND,
+                "Nothing is known under this address",
+                "It never existed, or its retention is over. The addresses of this service are listed at /docs.",
+            ),
+            Self::MethodNotAllowed => (
+                "method-not-allowed",
+                StatusCode::METHOD_NOT_ALLOWED,
+                "The address does not take this method",
+                "The Allow header lists the methods it takes.",
+            ),
+            Self::Conflict => (
+                "conflict",
+                StatusCode::CONFLICT,
+                "The present state does not allow it",
+                "Read the state again and decide anew.",
+            ),
+            Self::LeaseLost => (
+                "lease-lost",
+                StatusCode::CONFLICT,
+                "The lease on the task is lost",
+                "The lease ended, or another worker holds the task. What was to be written was not written; stop working \
+                 on the task and lease the next one.",
+            ),
+            Self::PayloadTooLarge => (
+                "payload-too-large",
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "The body is too large",
+                "Send less at once, or keep large data elsewhere and send its address.",
+            ),
+            Self::UnsupportedMediaType => (
+                "unsupported-media-type",
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "The body is not of a type that is understood here",
+                "Send JSON with `Content-Type: application/json`.",
+            ),
+            Self::InvalidRequest => (
+                "invalid-request",
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "The request is not acceptable",
+                "`errors` names each field, what is wrong with it and, for a misspelling, what was probably meant.",
+            ),
+            Self::LimitExceeded => (
+                "limit-exceeded",
+                StatusCode::TOO_MANY_REQUESTS,
+                "A limit is reached",
+                "Wait for the seconds that Retry-After names, then try again.",
+            ),
+            Self::Internal => (
+                "internal",
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "The service failed",
+                "A defect or a failure on this machine. The log has the cause under the correlation id.",
+            ),
+            Self::StoreUnavailable => (
+                "store-unavailable",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The store is away",
+                "Nothing is promised while the store cannot be reached. Try again after Retry-After: every request of \
+                 this service may be repeated. When `detail` says that the outcome is unknown, the request may have \
+                 had its effect.",
+            ),
+            Self::StoreRefused => (
+                "store-refused",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The store refuses to work",
+                "Its credentials, its access rules, its memory or its role do not allow the request. Somebody has to \
+                 look at the store; the log has its words under the correlation id.",
+            ),
+            Self::RequestTimeout => (
+                "request-timeout",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The request took too long",
+                "It was given up. Whether it had its effect is unknown; it may be repeated.",
+            ),
+            Self::ShuttingDown => (
+                "shutting-down",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The service is shutting down",
+                "Try again after Retry-After, on the instance that takes over.",
+            ),
+            Self::Plain(status) => ("", status, "", ""),
+        }
+    }
+
+    /// The stable name, such as `lease-lost`.
+    pub(crate) const fn slug(self) -> &'static str {
+        self.describe().0
+    }
+
+    /// The HTTP status.
+    pub(crate) const fn status(self) -> StatusCode {
+        self.describe().1
+    }
+
+    /// The kind in one line.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::Plain(status) => status.canonical_reason().unwrap_or("Error"),
+            _ => self.describe().2,
+        }
+    }
+
+    /// What a caller can do about it.
+    pub(crate) const fn advice(self) -> &'static str {
+        self.describe().3
+    }
+
+    /// The kind that a bare status stands for.
+    pub(crate) fn of_status(status: StatusCode) -> Self {
+        match status {
+            StatusCode::NOT_FOUND => Self::NotFound,
+            StatusCode::METHOD_NOT_ALLOWED => Self::MethodNotAllowed,
+            StatusCode::PAYLOAD_TOO_LARGE => Self::PayloadTooLarge,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::UnsupportedMediaType,
+            StatusCode::INTERNAL_SERVER_ERROR => Self::Internal,
+            other => Self::Plain(other),
+        }
+    }
+}
