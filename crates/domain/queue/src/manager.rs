@@ -136,11 +136,12 @@ impl QueueManager {
             }
         }
         for queue in self.queues().await? {
-            if id.may_belong_to(&queue) && !known.contains(&queue) {
-                if let Some(status) = self.inner.store.status(&queue, id).await? {
-                    self.inner.registry.note(&queue);
-                    return Ok(Some(status));
-                }
+            if id.may_belong_to(&queue)
+                && !known.contains(&queue)
+                && let Some(status) = self.inner.store.status(&queue, id).await?
+            {
+                self.inner.registry.note(&queue);
+                return Ok(Some(status));
             }
         }
         Ok(None)

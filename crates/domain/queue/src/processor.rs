@@ -61,6 +61,36 @@ pub struct ProcessorConfig {
 }
 
 /// Runs the tasks of one queue until it is told to stop.
+///
+/// ```
+/// use std::{sync::Arc, time::Duration};
+/// use tokio_util::sync::CancellationToken;
+/// use trackside_core::{QueueName, SystemClock};
+/// use trackside_queue::{
+///     Config, Handlers, MemoryQueueStore, NewTask, ProcessorConfig, QueueManager, TaskProcessor, TaskState, handler_fn,
+/// };
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let store = MemoryQueueStore::new(Config::default(), Arc::new(SystemClock::default()));
+/// let queues = QueueManager::new(Arc::new(store), Config::default());
+/// let mails: QueueName = "mails".parse()?;
+/// let send = handler_fn(|_, _| async { Ok(Some(r#"{"sent": true}"#.into())) });
+/// let handlers = Handlers::new().on("mail.send", send);
+/// let processor = TaskProcessor::new(queues.clone(), mails.clone(), handlers, ProcessorConfig::default());
+///
+/// let (handle, shutdown) = (processor.handle(), CancellationToken::new());
+/// let working = tokio::spawn(processor.run(shutdown.clone()));
+/// let task = NewTask::new(&mails, "mail.send", r#"{"to": "ann"}"#);
+/// let id = task.id;
+/// queues.enqueue(&mails, task).await?;
+/// while queues.status(id).await?.is_some_and(|status| status.state != TaskState::Completed) {
+///     tokio::time::sleep(Duration::from_millis(1)).await;
+/// }
+/// shutdown.cancel();
+/// working.await?;
+/// assert_eq!(handle.status().running, 0);
+/// # Ok(()) }
+/// ```
 pub struct TaskProcessor {
     queues: QueueManager,
     queue: QueueName,
