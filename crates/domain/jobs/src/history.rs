@@ -1,7 +1,8 @@
 //! The port of the job history: a row per job, kept in a database.
 //!
 //! # Laws
-//! Each law is a function in the `conformance` module and is run against every history.
+//! Each law but the last is a function in the `conformance` module and is run against every history; the last one takes
+//! a database that is closed and opened, so each history has a test of its own.
 //!
 //! - **J-L1 one row** — saving a job again changes its row and never makes a second one.
 //! - **J-L2 forward only** — a record replaces the known one only if its run is later, or the run is the same and its

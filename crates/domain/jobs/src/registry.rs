@@ -32,7 +32,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// assert!(registry.tools().iter().any(|tool| tool.name == "word-index"));
 /// let error = registry.get("word-indx").unwrap_err();
 /// assert_eq!(error.to_string(), "unknown tool `word-indx`, did you mean `word-index`?");
-/// # Ok::<(), trackside_jobs::Error>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct ToolRegistry {

@@ -81,3 +81,54 @@ impl JobStatusStore for MemoryJobStatusStore {
         Ok(self.states().get(&id).filter(|(expires, _)| *expires > now).map(|(_, record)| record.clone()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use trackside_core::{CorrelationId, QueueName, Timestamp};
+
+    use super::*;
+    use crate::{JobProgress, JobState};
+
+    fn job(state: JobState) -> JobRecord {
+        let queue: QueueName = "agent_tasks".parse().unwrap();
+        JobRecord {
+            job_id: TaskId::generate(&queue),
+            tool: "any".to_owned(),
+            params: json!({}),
+            queue,
+            user_id: None,
+            project_id: None,
+            correlation_id: CorrelationId::generate(),
+            run: 0,
+            state,
+            progress: JobProgress::default(),
+            created_at: Timestamp::from_millis(0),
+            started_at: None,
+            finished_at: None,
+            worker_id: None,
+            outputs: Vec::new(),
+            exit_code: None,
+            error: None,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_state_is_kept_for_its_time_and_its_place_is_freed_afterwards() {
+        const TTL: Duration = Duration::from_secs(600);
+        let store = MemoryJobStatusStore::default();
+        let first = job(JobState::Running);
+        store.put(&first, TTL).await.unwrap();
+        store.put_if_absent(&JobRecord { state: JobState::Queued, ..first.clone() }, TTL).await.unwrap();
+        assert_eq!(store.get(first.job_id).await.unwrap(), Some(first.clone()), "nothing was replaced");
+        tokio::time::advance(TTL).await;
+        assert_eq!(store.get(first.job_id).await.unwrap(), None);
+        for _ in 0..1_000 {
+            store.put(&job(JobState::Queued), TTL).await.unwrap();
+            tokio::time::advance(TTL).await;
+        }
+        assert!(store.states.lock().unwrap().len() < 10, "what expired is not kept");
+        store.put_if_absent(&first, TTL).await.unwrap();
+        assert_eq!(store.get(first.job_id).await.unwrap(), Some(first));
+    }
+}

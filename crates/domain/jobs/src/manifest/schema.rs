@@ -33,6 +33,8 @@ impl ParameterSchema {
         if kind.is_string() && kind != "object" {
             return Err(ManifestError::new("parameters: must describe an object"));
         }
+        // Without the keyword, a parameter too many would be reported without its name.
+        object.entry("properties").or_insert_with(|| json!({}));
         if !object.contains_key("patternProperties") && !object.contains_key("unevaluatedProperties") {
             object.entry("additionalProperties").or_insert(Value::Bool(false));
         }
