@@ -9,6 +9,7 @@ mod health;
 mod jobs;
 mod problems;
 mod progress;
+mod progress_away;
 mod queues;
 mod service;
 mod sockets;

@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use reqwest::{Client, RequestBuilder, Response};
@@ -13,7 +14,7 @@ use trackside_api::{ApiConfig, ApiState, BuildInfo, MetricsSource, StoreInfo, St
 use trackside_control::{AgentControl, MemoryControlBus};
 use trackside_core::{Clock, SystemClock, Timestamp};
 use trackside_jobs::{JobDeps, JobService, MemoryJobStatusStore, MemoryJobUpdates, SqliteJobHistory, ToolRegistry};
-use trackside_progress::{MemoryProgressStore, ProgressTracker};
+use trackside_progress::{MemoryProgressStore, ProgressStore, ProgressTracker};
 use trackside_queue::{MemoryQueueStore, QueueManager, QueueStore};
 
 /// A service on a free port, which ends with the value.
@@ -64,12 +65,24 @@ pub(crate) async fn setup() -> Setup {
 
 /// A state over a queue store; everything else is in memory.
 pub(crate) async fn setup_over(queues: Arc<dyn QueueStore>) -> Setup {
+    setup_of(queues, Arc::new(memory_progress())).await
+}
+
+/// A progress store in memory.
+pub(crate) fn memory_progress() -> MemoryProgressStore {
+    MemoryProgressStore::new(trackside_progress::Config::default(), Arc::new(SystemClock::default()))
+}
+
+/// A state over these stores; everything else is in memory.
+pub(crate) async fn setup_of(queues: Arc<dyn QueueStore>, progress: Arc<dyn ProgressStore>) -> Setup {
     let clock = Arc::new(SystemClock::default());
     let data = tempfile::tempdir().unwrap();
     let queues = QueueManager::new(queues, trackside_queue::Config::default());
-    let progress =
-        MemoryProgressStore::new(trackside_progress::Config::default(), Arc::clone(&clock) as Arc<dyn Clock>);
-    let progress = ProgressTracker::new(Arc::new(progress), trackside_progress::Config::default());
+    let progress = {
+        // A stream looks for a store that was away often enough for a test.
+        let config = trackside_progress::Config { retry: Duration::from_millis(5), ..Default::default() };
+        ProgressTracker::new(progress, config)
+    };
     let bus = MemoryControlBus::new(Arc::clone(&clock) as Arc<dyn Clock>);
     let jobs = JobService::new(JobDeps {
         queue: queues.clone(),
