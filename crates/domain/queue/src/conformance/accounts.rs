@@ -26,9 +26,9 @@ pub async fn l1_enqueueing_an_id_again_changes_nothing(harness: &impl Harness) -
     let claimed = driver.claim(10).await?.claimed;
     assert_eq!(ids(&claimed), [task.id]);
     assert_eq!(claimed[0].kind, task.kind, "the first one counts");
-    assert_eq!(driver.enqueue(&[task.clone()]).await?, [TaskState::Active]);
+    assert_eq!(driver.enqueue_one(&task).await?, TaskState::Active);
     driver.settle(task.id, claimed[0].fence, completed()).await?;
-    assert_eq!(driver.enqueue(&[task.clone()]).await?, [TaskState::Completed]);
+    assert_eq!(driver.enqueue_one(&task).await?, TaskState::Completed);
     assert_eq!(driver.claim_ids(10).await?, []);
     assert_eq!(driver.stats().await?.created, 2);
     Ok(())
@@ -43,11 +43,11 @@ pub async fn l1_an_id_may_come_back_when_its_retention_is_over(harness: &impl Ha
 
     driver.advance(harness.config().retention - Duration::from_secs(60)).await;
     assert_eq!(driver.state(task.id).await?, Some(TaskState::Completed));
-    assert_eq!(driver.enqueue(&[task.clone()]).await?, [TaskState::Completed]);
+    assert_eq!(driver.enqueue_one(&task).await?, TaskState::Completed);
 
     driver.advance(Duration::from_secs(120)).await;
     assert_eq!(driver.state(task.id).await?, None);
-    assert_eq!(driver.enqueue(&[task.clone()]).await?, [TaskState::Queued]);
+    assert_eq!(driver.enqueue_one(&task).await?, TaskState::Queued);
     assert_eq!(driver.claim_ids(1).await?, [task.id]);
     Ok(())
 }
@@ -133,7 +133,7 @@ pub async fn l14_a_task_has_a_status_all_its_life(harness: &impl Harness) -> Res
         ..TaskOptions::default()
     });
     task.options.due = Due::After(Duration::from_secs(60));
-    driver.enqueue(&[task.clone()]).await?;
+    driver.enqueue_one(&task).await?;
 
     let status = driver.status(task.id).await?.unwrap_or_else(|| unreachable!("just enqueued"));
     assert_eq!((status.state, status.attempts), (TaskState::Delayed, 0));

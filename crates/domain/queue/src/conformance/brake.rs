@@ -24,7 +24,7 @@ pub async fn l11_tasks_of_a_braked_user_are_parked_and_return_in_order(harness: 
     assert_eq!(driver.store().unpark(&driver.queue, &scope, 10).await?, 0, "not while the brake is on");
 
     let newer = driver.task_of(&alice);
-    driver.enqueue(&[newer.clone()]).await?;
+    driver.enqueue_one(&newer).await?;
     driver.brake(scope.clone(), false, 8).await?;
     assert_eq!(driver.store().unpark(&driver.queue, &scope, 10).await?, 3);
     assert_eq!(driver.store().unpark(&driver.queue, &scope, 10).await?, 0);
@@ -76,14 +76,14 @@ pub async fn l11_an_older_revision_changes_nothing(harness: &impl Harness) -> Re
     let alice = user("alice");
     let scope = BrakeScope::User(alice.clone());
     let task = driver.task_of(&alice);
-    driver.enqueue(&[task.clone()]).await?;
+    driver.enqueue_one(&task).await?;
     driver.brake(scope.clone(), false, 5).await?;
     driver.brake(scope.clone(), true, 4).await?;
     driver.brake(scope.clone(), true, 5).await?;
     assert_eq!(driver.claim_ids(10).await?, [task.id], "the release is newer");
 
     let next = driver.task_of(&alice);
-    driver.enqueue(&[next.clone()]).await?;
+    driver.enqueue_one(&next).await?;
     driver.brake(scope.clone(), true, 6).await?;
     driver.brake(scope.clone(), false, 5).await?;
     assert_eq!(driver.claim_ids(10).await?, [], "the engagement is newer");

@@ -119,7 +119,7 @@ pub async fn l15_a_wait_ends_when_there_is_work(harness: &impl Harness) -> Resul
         let enqueue = async {
             tokio::task::yield_now().await;
             let task = driver.task();
-            driver.enqueue(std::slice::from_ref(&task)).await?;
+            driver.enqueue_one(&task).await?;
             Ok::<_, Error>(task.id)
         };
         let started = tokio::time::Instant::now();
@@ -148,7 +148,7 @@ pub async fn l15_a_dropped_wait_loses_nothing(harness: &impl Harness) -> Result<
     assert!(dropped.is_err() || matches!(dropped, Ok(Ok(()))), "a wait may end for nothing");
 
     let task = driver.task();
-    driver.enqueue(std::slice::from_ref(&task)).await?;
+    driver.enqueue_one(&task).await?;
     let started = tokio::time::Instant::now();
     driver.store().wait_for_work(&driver.queue, PATIENCE).await?;
     assert!(started.elapsed() < PATIENCE, "the wake-up was not swallowed");

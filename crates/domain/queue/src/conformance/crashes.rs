@@ -27,7 +27,7 @@ pub async fn l9_a_lease_that_ends_returns_the_task_to_the_head(harness: &impl Ha
 pub async fn l9_a_crash_loop_makes_a_dead_letter(harness: &impl Harness) -> Result<(), Error> {
     let driver = Driver::new(harness);
     let task = driver.task();
-    driver.enqueue(&[task.clone()]).await?;
+    driver.enqueue_one(&task).await?;
     let limit = harness.config().max_crashes.get();
     for crashes in 0..limit {
         let claimed = driver.claim(1).await?.claimed.remove(0);

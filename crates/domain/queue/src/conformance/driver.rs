@@ -81,6 +81,10 @@ impl<'h, H: Harness> Driver<'h, H> {
         self.store().enqueue(&self.queue, tasks).await
     }
 
+    pub(super) async fn enqueue_one(&self, task: &NewTask) -> Result<TaskState, Error> {
+        Ok(self.enqueue(std::slice::from_ref(task)).await?[0])
+    }
+
     /// Enqueues one task and claims it.
     pub(super) async fn claimed(&self, task: NewTask) -> Result<ClaimedTask, Error> {
         let id = task.id;

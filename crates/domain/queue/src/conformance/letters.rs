@@ -41,7 +41,7 @@ pub async fn dead_letters_are_requeued_as_if_new(harness: &impl Harness) -> Resu
     let driver = Driver::new(harness);
     let dead = bury(&driver, 2).await?;
     let waiting = driver.task();
-    driver.enqueue(&[waiting.clone()]).await?;
+    driver.enqueue_one(&waiting).await?;
     let given = [dead[0], waiting.id, dead[1], dead[0], driver.task().id];
     assert_eq!(driver.store().requeue_dead(&driver.queue, &given).await?, 2, "those that are dead, once");
     let status = driver.status(dead[0]).await?.unwrap_or_else(|| unreachable!("requeued"));

@@ -15,7 +15,7 @@ pub async fn l12_a_waiting_task_is_cancelled_at_once(harness: &impl Harness) -> 
     let retried = driver.claimed(driver.task()).await?;
     driver.settle(retried.id, retried.fence, failed("once")).await?;
     let parked = driver.task_of(&alice);
-    driver.enqueue(&[parked.clone()]).await?;
+    driver.enqueue_one(&parked).await?;
     driver.brake(BrakeScope::User(alice), true, 1).await?;
     driver.claim(1).await?;
     let (ready, survivor, mut delayed) = (driver.task(), driver.task(), driver.task());
@@ -114,7 +114,7 @@ pub async fn l13_a_paused_queue_hands_out_nothing(harness: &impl Harness) -> Res
     driver.store().set_paused(&driver.queue, true).await?;
     driver.store().set_paused(&driver.queue, true).await?;
     let task = driver.task();
-    assert_eq!(driver.enqueue(&[task.clone()]).await?, [TaskState::Queued]);
+    assert_eq!(driver.enqueue_one(&task).await?, TaskState::Queued);
     let reply = driver.claim(5).await?;
     assert_eq!((reply.claimed.len(), reply.paused, reply.more_ready), (0, true, true));
     assert!(driver.stats().await?.paused);

@@ -209,9 +209,9 @@ impl World {
             Op::Look(index) => self.look(store, *index, &mut seen).await,
         }
         let stats = store.stats(queue).await.unwrap();
-        show(&mut seen, &(stats.oldest_age.is_some(), QueueStats { oldest_age: None, ..stats.clone() }));
         let there = stats.ready.iter().sum::<u64>() + stats.active + stats.delayed + stats.parked + stats.dead;
         assert_eq!(stats.created, there + stats.completed + stats.cancelled + stats.purged, "nothing is lost");
+        show(&mut seen, &(stats.oldest_age.is_some(), QueueStats { oldest_age: None, ..stats }));
         (seen, claimed)
     }
 

@@ -75,10 +75,10 @@ async fn pushed_elements_keep_their_turn_among_tasks() {
     let redis = OnRedis::shared().await;
     let queue = redis.queue();
     let (first, last) = (new_task(&queue), new_task(&queue));
-    redis.store.enqueue(&queue, &[first.clone()]).await.unwrap();
+    redis.store.enqueue(&queue, std::slice::from_ref(&first)).await.unwrap();
     let elements: Vec<String> = (0..40).map(|index| format!(r#"{{"kind": "k{index}"}}"#)).collect();
     push(&redis, queue.as_str(), &elements.iter().map(String::as_str).collect::<Vec<_>>()).await;
-    redis.store.enqueue(&queue, &[last.clone()]).await.unwrap();
+    redis.store.enqueue(&queue, std::slice::from_ref(&last)).await.unwrap();
 
     let mut claimed = Vec::new();
     for credits in [3, 50] {
@@ -100,7 +100,7 @@ async fn what_is_no_json_object_is_a_dead_letter_with_the_reason() {
     let elements = ["plain words", "[1, 2]", "7", "\"text\"", "{\"open\": ", "abcdefghijklmnopqrstuv"];
     push(&redis, queue.as_str(), &elements).await;
     let task = new_task(&queue);
-    redis.store.enqueue(&queue, &[task.clone()]).await.unwrap();
+    redis.store.enqueue(&queue, std::slice::from_ref(&task)).await.unwrap();
 
     let reply = claim(&redis.store, &queue, 1).await;
     assert_eq!(reply.claimed.iter().map(|it| it.id).collect::<Vec<_>>(), [task.id], "they hold nothing up");

@@ -121,7 +121,7 @@ async fn two_prefixes_on_one_server_know_nothing_of_each_other() {
     let queue = unique_queue();
     let task = new_task(&queue);
     one.store.register(&queue).await.unwrap();
-    one.store.enqueue(&queue, &[task.clone()]).await.unwrap();
+    one.store.enqueue(&queue, std::slice::from_ref(&task)).await.unwrap();
     assert_eq!(other.store.queues().await.unwrap(), []);
     assert_eq!(other.store.status(&queue, task.id).await.unwrap(), None);
     assert_eq!(claim(&other.store, &queue, 5).await.claimed, []);
