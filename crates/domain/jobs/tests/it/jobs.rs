@@ -24,13 +24,13 @@ use trackside_testkit::eventually;
 use crate::support::{SOON, Workshop, all_gone, job_id, processes, queue};
 
 /// A service on the memory stores and an SQLite file.
-struct Site {
+pub(crate) struct Site {
     workshop: Workshop,
     queues: QueueManager,
     progress: ProgressTracker,
-    history: Arc<SqliteJobHistory>,
+    pub(crate) history: Arc<SqliteJobHistory>,
     status: Arc<MemoryJobStatusStore>,
-    jobs: JobService,
+    pub(crate) jobs: JobService,
 }
 
 /// A processor that runs; stopped and awaited by `stop`.
@@ -47,7 +47,7 @@ impl Worker {
 }
 
 impl Site {
-    async fn new() -> Result<Self> {
+    pub(crate) async fn new() -> Result<Self> {
         let workshop = Workshop::new()?;
         workshop.add(
             "hello",

@@ -3,6 +3,7 @@
 mod databases;
 mod jobs;
 mod processes;
+mod repeats;
 mod shipped_tools;
 mod support;
 
