@@ -21,6 +21,30 @@ pub use self::{accounts::*, brake::*, claims::*, crashes::*, letters::*, orders:
 use crate::{Config, QueueStore};
 
 /// A store under test.
+///
+/// ```
+/// use std::{sync::Arc, time::Duration};
+/// use trackside_core::{ManualClock, QueueName};
+/// use trackside_queue::{Config, MemoryQueueStore, QueueStore, conformance::{self, Harness}};
+///
+/// struct InMemory(Config, ManualClock, MemoryQueueStore);
+///
+/// #[async_trait::async_trait]
+/// impl Harness for InMemory {
+///     fn store(&self) -> &dyn QueueStore { &self.2 }
+///     fn config(&self) -> &Config { &self.0 }
+///     async fn advance(&self, by: Duration) { self.1.advance(by) }
+///     // One store for each law, so the name may always be the same.
+///     fn queue(&self) -> QueueName { "law".parse().unwrap() }
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let (config, clock) = (Config::default(), ManualClock::default());
+/// let store = MemoryQueueStore::new(config.clone(), Arc::new(clock.clone()));
+/// conformance::l5_levels_are_strict_and_each_is_first_in_first_out(&InMemory(config, clock, store)).await?;
+/// # Ok::<(), trackside_queue::Error>(())
+/// # }).unwrap();
+/// ```
 #[async_trait]
 pub trait Harness: Send + Sync {
     /// The store, made with [`Harness::config`].

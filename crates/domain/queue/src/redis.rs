@@ -129,7 +129,12 @@ impl QueueStore for RedisQueueStore {
         let names = self.inner.redis.execute("queue.list", command).await.and_then(|reply| reply.into_array());
         let mut queues = Vec::new();
         for name in names.map_err(|error| failed("queue.list", error))? {
-            queues.push(name.into_string().map_err(|error| failed("queue.list", error))?.parse()?);
+            let name = name.into_string().map_err(|error| failed("queue.list", error))?;
+            match name.parse() {
+                Ok(queue) => queues.push(queue),
+                // Written by somebody else: one bad name must not hide the good ones.
+                Err(invalid) => tracing::warn!(queue.name = %name, error = %invalid, "a listed queue is left out"),
+            }
         }
         queues.sort();
         Ok(queues)

@@ -116,6 +116,56 @@ async fn a_step_costs_the_same_whatever_waits() {
 }
 
 #[tokio::test]
+async fn cancelled_tasks_are_passed_over_in_bounded_steps_and_not_counted() {
+    const CANCELLED: usize = 400;
+    let (redis, server) = (OnRedis::shared().await, RedisServer::shared().await);
+    let queue = redis.queue();
+    let tasks = new_tasks(&queue, CANCELLED + 1);
+    for chunk in tasks.chunks(MAX_BATCH) {
+        redis.store.enqueue(&queue, chunk).await.unwrap();
+    }
+    for task in &tasks[..CANCELLED] {
+        redis.store.cancel(&queue, task.id, "not needed").await.unwrap();
+    }
+    let list = redis.key(&format!("{queue}:queue"));
+    assert_eq!(server.cli(&["LLEN", &list]), (CANCELLED + 1).to_string(), "finding them would take too long");
+    let stats = redis.store.stats(&queue).await.unwrap();
+    assert_eq!((stats.ready[2], stats.cancelled), (1, CANCELLED as u64));
+
+    let first = claim(&redis.store, &queue, 1).await;
+    assert_eq!((first.claimed.len(), first.more_ready), (0, true), "256 were looked at, and there is more");
+    let second = claim(&redis.store, &queue, 1).await;
+    assert_eq!(second.claimed.iter().map(|it| it.id).collect::<Vec<_>>(), [tasks[CANCELLED].id]);
+    assert!(!second.more_ready);
+    assert_eq!(redis.store.stats(&queue).await.unwrap().ready, [0; 4]);
+}
+
+#[tokio::test]
+async fn an_id_that_stands_in_the_list_twice_has_one_holder() {
+    let (redis, server) = (OnRedis::shared().await, RedisServer::shared().await);
+    let queue = redis.queue();
+    let task = new_task(&queue);
+    redis.store.enqueue(&queue, std::slice::from_ref(&task)).await.unwrap();
+    let list = redis.key(&format!("{queue}:queue"));
+    for credits in [5, 5] {
+        server.cli(&["LPUSH", &list, &task.id.to_key(), &task.id.to_key()]);
+        let claimed = claim(&redis.store, &queue, credits).await.claimed;
+        assert!(claimed.len() <= 1, "{claimed:?}");
+    }
+    let stats = redis.store.stats(&queue).await.unwrap();
+    assert_eq!((stats.active, stats.ready), (1, [0; 4]));
+}
+
+#[tokio::test]
+async fn a_name_that_is_no_queue_does_not_hide_the_others() {
+    let (redis, server) = (OnRedis::shared().await, RedisServer::shared().await);
+    let queue = redis.queue();
+    redis.store.register(&queue).await.unwrap();
+    server.cli(&["SADD", &redis.key("trackside:queues"), "not a queue"]);
+    assert_eq!(redis.store.queues().await.unwrap(), [queue]);
+}
+
+#[tokio::test]
 async fn two_prefixes_on_one_server_know_nothing_of_each_other() {
     let (one, other) = (OnRedis::shared().await, OnRedis::shared().await);
     let queue = unique_queue();
