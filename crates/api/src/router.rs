@@ -34,33 +34,59 @@ fn all(state: &ApiState) -> OpenApiRouter<ApiState> {
 
 /// Routes whose answer begins at once; a stream's first bytes do too.
 fn answering_at_once() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::with_openapi(openapi::base())
-        .merge(routes::root::routes())
-        .merge(routes::health::routes())
-        .merge(routes::metrics::routes())
+    resources().into_iter().fold(OpenApiRouter::with_openapi(openapi::base()), OpenApiRouter::merge)
+}
+
+/// The resources, in the order in which they are described.
+fn resources() -> Vec<OpenApiRouter<ApiState>> {
+    vec![
+        routes::root::routes(),
+        routes::health::routes(),
+        routes::metrics::routes(),
         // Tools and jobs.
-        .merge(routes::tools::routes())
-        .merge(routes::run::routes())
-        .merge(routes::jobs::routes())
-        .merge(routes::job_outputs::routes())
-        .merge(routes::job_events::routes())
-        .merge(routes::stats::routes())
+        routes::tools::routes(),
+        routes::run::routes(),
+        routes::jobs::routes(),
+        routes::job_outputs::routes(),
+        routes::job_events::routes(),
+        routes::stats::routes(),
         // Queues and tasks.
-        .merge(routes::queues::routes())
-        .merge(routes::queue_tasks::routes())
-        .merge(routes::dead::routes())
-        .merge(routes::tasks::routes())
-        .merge(routes::settle::routes())
-        .merge(routes::task_events::routes())
+        routes::queues::routes(),
+        routes::queue_tasks::routes(),
+        routes::dead::routes(),
+        routes::tasks::routes(),
+        routes::settle::routes(),
+        routes::task_events::routes(),
         // Progress.
-        .merge(routes::progress::routes())
+        routes::progress::routes(),
         // Agents and the brake.
-        .merge(routes::agents::routes())
-        .merge(routes::agent_events::routes())
-        .merge(routes::brake::routes())
+        routes::agents::routes(),
+        routes::agent_events::routes(),
+        routes::brake::routes(),
+    ]
 }
 
 /// Routes that wait as long as their caller asks for, within a bound of their own.
 fn waiting() -> OpenApiRouter<ApiState> {
     routes::lease::routes()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    #[test]
+    fn no_two_resources_describe_different_things_by_one_name() {
+        let mut seen = HashMap::new();
+        for resource in resources().into_iter().chain([waiting()]) {
+            let components = resource.into_openapi().components.unwrap_or_default();
+            for (name, schema) in components.schemas {
+                let known = seen.entry(name.clone()).or_insert_with(|| schema.clone());
+                assert!(*known == schema, "{name}");
+            }
+        }
+        assert!(seen.len() > 50);
+    }
 }

@@ -30,7 +30,7 @@ pub(crate) struct Pause {
 
 /// The agents are paused.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(example = json!({
+#[schema(as = Paused, example = json!({
     "user_id": "user-42", "paused": true, "receivers": 3, "since": "2026-11-20T12:00:00.000Z", "newly": true, "pending": false
 }))]
 struct PausedView {
@@ -49,7 +49,7 @@ struct PausedView {
 
 /// The agents may go on, unless the global brake is on.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(example = json!({"user_id": "user-42", "paused": false, "receivers": 3, "was_paused": true}))]
+#[schema(as = Resumed, example = json!({"user_id": "user-42", "paused": false, "receivers": 3, "was_paused": true}))]
 struct ResumedView {
     user_id: String,
     paused: bool,
@@ -89,7 +89,7 @@ pub(crate) struct AgentView {
 /// What an agent says; any JSON object.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(transparent)]
-#[schema(value_type = serde_json::Value, example = json!({"phase": "planning", "step": 3}))]
+#[schema(as = AgentStatus, value_type = serde_json::Value, example = json!({"phase": "planning", "step": 3}))]
 struct Status(serde_json::Map<String, serde_json::Value>);
 
 /// How many subscribers heard it.

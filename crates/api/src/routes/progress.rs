@@ -34,6 +34,7 @@ struct StartRequest {
 /// A step to come.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewStep)]
 struct Step {
     /// Unique in the operation.
     name: String,
@@ -75,6 +76,7 @@ struct Taken {
 
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = ReportOutcome)]
 enum Outcome {
     Written,
     /// A small step of a percentage; it is told with the next event.

@@ -63,7 +63,7 @@ struct EnqueueRequest {
 
 /// A task that was accepted.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(example = json!({"task_id": "0198c2d4-7c1e-7448-8000-0d7f5a2f4c11", "status": "queued"}))]
+#[schema(as = TaskAccepted, example = json!({"task_id": "0198c2d4-7c1e-7448-8000-0d7f5a2f4c11", "status": "queued"}))]
 struct Accepted {
     task_id: String,
     status: TaskState,
@@ -78,6 +78,7 @@ struct ManyAccepted {
 /// What was accepted: one task for an object, several for an array.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
+#[schema(as = TasksAccepted)]
 enum Answer {
     One(Accepted),
     Many(ManyAccepted),

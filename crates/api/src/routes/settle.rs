@@ -58,7 +58,7 @@ struct Extend {
 /// How far the worker is. A report is a sign of life: it extends the lease as `extend` does.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(example = json!({"fence": 17, "percent": 40, "message": "rendering page 5 of 12", "lease_ms": 30000}))]
+#[schema(as = TaskReport, example = json!({"fence": 17, "percent": 40, "message": "rendering page 5 of 12", "lease_ms": 30000}))]
 struct Report {
     /// From the lease.
     fence: u64,
