@@ -1,36 +1,4 @@
 //! The port: what a queue store does, and the laws that every store obeys.
-//!
-//! # Laws
-//! Each law is a function in the `conformance` module and is run against every store.
-//!
-//! - **Q-L1 enqueue once** — enqueueing the same id again, at any time within the retention, changes nothing.
-//! - **Q-L2 conservation** — a task is at every moment in exactly one place: ready, delayed, parked, active, dead or
-//!   finished; no operation, and no crash of a caller at any point, loses one.
-//! - **Q-L3 one holder** — at most one live lease per task; fences of a queue strictly increase.
-//! - **Q-L4 fenced** — settling or renewing with a fence that is not the current one changes nothing and answers
-//!   *lease lost*; repeating a settlement that was applied, with its own fence, answers as the first time. Of each
-//!   task the last settlement is remembered.
-//! - **Q-L5 order** — critical before high before normal before low; inside a level, first in first out.
-//! - **Q-L6 give-back** — a released task returns to the head of its level and the attempt is not counted.
-//! - **Q-L7 due times** — a delayed task is not handed out before it is due by the store's clock, and is once it is.
-//! - **Q-L8 retry** — a failed attempt waits as its policy says; after `max_attempts`, or when it must not be retried,
-//!   the task is dead, with the reason and its payload.
-//! - **Q-L9 crash loop** — a lease that ends unsettled is a crash: the task returns to the head of its level; after
-//!   `max_crashes` it is dead. Crashes and failed attempts are counted apart.
-//! - **Q-L10 stall** — when no step reached the queue for longer than the stall threshold (everybody was cut off),
-//!   leases that ended meanwhile are given a grace before they count as crashes.
-//! - **Q-L11 brake** — tasks of a braked user are parked when they would be claimed; leases on them carry
-//!   [`Order::Pause`]; unparking returns them to the head of their level in the order in which they were made (those of
-//!   everyone in that order within each call). Brake updates with an older or equal revision change nothing.
-//! - **Q-L12 cancel** — a task that is not active is cancelled at once and never handed out; an active one carries
-//!   [`Order::Cancel`] from the next renewal on. Only a completion is stronger than the order: a release, a failure or a
-//!   crash of a task that carries it ends it as cancelled.
-//! - **Q-L13 pause** — a paused queue hands out nothing, and still accepts, settles and renews.
-//! - **Q-L14 status** — every task has a status from enqueue until the retention after its end is over, also when its
-//!   dead letter was purged.
-//! - **Q-L15 wake-up** — [`QueueStore::wait_for_work`] returns soon after a task is enqueued or returned, and at the
-//!   latest after its timeout; dropping it loses nothing. That a delayed task or a lease falls due wakes nobody: a
-//!   worker knows it from [`StepReply::next_due`].
 
 use std::{fmt::Debug, time::Duration};
 
@@ -43,12 +11,44 @@ use crate::{ClaimedTask, Error, Fence, NewTask, Priority, TaskState, TaskStatus}
 /// Items that one call may carry, so that no script runs for long.
 pub const MAX_BATCH: usize = 256;
 
-/// Where queues live. See the [module documentation](self) for the laws.
+/// Where queues live.
 ///
 /// Every method is one round trip, atomic and bounded: more items than [`MAX_BATCH`], or a greater limit, are refused as
 /// [`Error::BatchTooLarge`] before anything happens. A timeout means that the outcome is unknown; every method may be
 /// repeated (Q-L1, Q-L4). No method but [`wait_for_work`](Self::wait_for_work) is cancel-safe: a dropped call may still
 /// have its effect.
+///
+/// # Laws
+/// Each law is a function in the `conformance` module (of the feature with that name) and runs against every store.
+///
+/// - **Q-L1 enqueue once** — enqueueing the same id again, at any time within the retention, changes nothing.
+/// - **Q-L2 conservation** — a task is at every moment in exactly one place: ready, delayed, parked, active, dead or
+///   finished; no operation, and no crash of a caller at any point, loses one.
+/// - **Q-L3 one holder** — at most one live lease per task; fences of a queue strictly increase.
+/// - **Q-L4 fenced** — settling or renewing with a fence that is not the current one changes nothing and answers
+///   *lease lost*; repeating a settlement that was applied, with its own fence, answers as the first time. Of each
+///   task the last settlement is remembered.
+/// - **Q-L5 order** — critical before high before normal before low; inside a level, first in first out.
+/// - **Q-L6 give-back** — a released task returns to the head of its level and the attempt is not counted.
+/// - **Q-L7 due times** — a delayed task is not handed out before it is due by the store's clock, and is once it is.
+/// - **Q-L8 retry** — a failed attempt waits as its policy says; after `max_attempts`, or when it must not be retried,
+///   the task is dead, with the reason and its payload.
+/// - **Q-L9 crash loop** — a lease that ends unsettled is a crash: the task returns to the head of its level; after
+///   `max_crashes` it is dead. Crashes and failed attempts are counted apart.
+/// - **Q-L10 stall** — when no step reached the queue for longer than the stall threshold (everybody was cut off),
+///   leases that ended meanwhile are given a grace before they count as crashes.
+/// - **Q-L11 brake** — tasks of a braked user are parked when they would be claimed; leases on them carry
+///   [`Order::Pause`]; unparking returns them to the head of their level in the order in which they were made (those of
+///   everyone in that order within each call). Brake updates with an older or equal revision change nothing.
+/// - **Q-L12 cancel** — a task that is not active is cancelled at once and never handed out; an active one carries
+///   [`Order::Cancel`] from the next renewal on. Only a completion is stronger than the order: a release, a failure or a
+///   crash of a task that carries it ends it as cancelled.
+/// - **Q-L13 pause** — a paused queue hands out nothing, and still accepts, settles and renews.
+/// - **Q-L14 status** — every task has a status from enqueue until the retention after its end is over, also when its
+///   dead letter was purged.
+/// - **Q-L15 wake-up** — [`QueueStore::wait_for_work`] returns soon after a task is enqueued or returned, and at the
+///   latest after its timeout; dropping it loses nothing. That a delayed task or a lease falls due wakes nobody: a
+///   worker knows it from [`StepReply::next_due`].
 #[async_trait]
 pub trait QueueStore: Send + Sync + Debug + 'static {
     /// Makes the queue known, so that it is listed. Answers true the first time. A queue that was never registered
