@@ -51,7 +51,9 @@ async fn behind_a_proxy(server: &RedisServer) -> (FaultProxy, RedisQueueStore, O
     let direct = OnRedis::at(&server.url(), &prefix, Config::default()).await;
     let service = RedisService::start(trackside_redis::Config {
         prefix: KeyPrefix::new(prefix),
-        command_timeout: Duration::from_millis(200),
+        // Enough to be sent on a busy machine; signs of life would lose their answers, too, and end the connection.
+        command_timeout: Duration::from_secs(2),
+        ping_interval: Duration::from_secs(30),
         ..trackside_redis::Config::new(format!("redis://127.0.0.1:{}", proxy.port()).parse().unwrap())
     })
     .unwrap();
