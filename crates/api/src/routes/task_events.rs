@@ -46,7 +46,8 @@ async fn events(
 ) -> Result<Response, Problem> {
     let after = sse::resume_after(&headers, &query)?;
     let operation = ProgressId::from(id);
-    if state.progress.lookup(&operation, None).await? == Lookup::Unknown {
+    // With the store away there is no answer, and the stream waits for it.
+    if state.progress.lookup(&operation, None).await.is_ok_and(|found| found == Lookup::Unknown) {
         let task = require(&state, id).await?;
         state.progress.ensure(&operation, NewOperation::default()).await?;
         let result = task.result.and_then(|text| serde_json::from_slice(&text).ok());

@@ -100,4 +100,6 @@ async fn a_task_is_settled_although_its_followers_cannot_hear_of_it() {
     store.away.store(true, Ordering::SeqCst);
     let settled = service.say(&id, "ack", json!({"fence": leased["fence"]}), 200).await;
     assert_eq!(settled["status"], "completed");
+    let mut events = service.events(&format!("/v1/tasks/{id}/events"), None).await;
+    assert_eq!(events.event().await.unwrap().name, "degraded");
 }
