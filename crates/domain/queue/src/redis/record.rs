@@ -266,3 +266,51 @@ fn write_policy(policy: &RetryPolicy) -> String {
 const fn is_zero(number: &u32) -> bool {
     *number == 0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::TaskOptions;
+
+    /// The record as the script completes it.
+    fn written(options: TaskOptions) -> String {
+        let queue = "exports".parse().unwrap();
+        let task = NewTask { options, ..NewTask::new(&queue, "a.kind", "{\"a\":\n1}") };
+        format!("h1700000000000{}", String::from_utf8(Record::write(&task).unwrap()).unwrap())
+    }
+
+    #[test]
+    fn defaults_are_not_written() {
+        assert_eq!(written(TaskOptions::default()), "h1700000000000  {\"k\":\"a.kind\"}\n{\"a\":\n1}");
+    }
+
+    #[test]
+    fn a_record_is_read_as_it_was_written() {
+        let options = TaskOptions {
+            lease: Some(Duration::from_secs(60)),
+            timeout: Some(Duration::from_millis(7)),
+            max_attempts: NonZeroU32::MIN,
+            retry: RetryPolicy::List { delays_ms: vec![1, u64::MAX] },
+            user_id: Some("u|1".parse().unwrap()),
+            project_id: Some("line\nbreak \"and quotes\"".into()),
+            ..TaskOptions::default()
+        };
+        let text = written(options.clone());
+        assert!(text.starts_with("h1700000000000:60000 u|1 {"), "{text}");
+        assert!(text.contains("\"b\":\"l1,9999999999999\""), "{text}");
+        let record = Record::read(&Bytes::from(text)).unwrap();
+        assert_eq!((record.priority, record.enqueued_at.as_millis()), (Priority::High, 1_700_000_000_000));
+        assert_eq!((record.user_id, record.header.project_id), (options.user_id, options.project_id));
+        assert_eq!((record.header.timeout_ms, record.header.max_attempts), (Some(7), Some(NonZeroU32::MIN)));
+        assert_eq!(record.payload, "{\"a\":\n1}");
+    }
+
+    #[test]
+    fn what_is_no_record_is_not_read_as_one() {
+        for text in
+            ["", "garbage", "n1 {}\n", "z1  {\"k\":\"a\"}\n", "nx  {\"k\":\"a\"}\n", "n1  {\"k\":7}\n", "\u{e4}1  {}\n"]
+        {
+            assert!(Record::read(&Bytes::from(text)).is_none(), "{text:?}");
+        }
+    }
+}

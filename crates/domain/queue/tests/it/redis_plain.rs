@@ -3,11 +3,13 @@
 use std::time::Instant;
 
 use trackside_core::TaskId;
-use trackside_queue::{BrakeChange, BrakeScope, QueueStore, TaskState, conformance::Harness};
+use trackside_queue::{
+    BrakeChange, BrakeScope, Outcome, QueueStore, Settlement, Step, TaskState, conformance::Harness,
+};
 use trackside_testkit::RedisServer;
 
 use crate::{
-    kit::{claim, complete, new_task, new_tasks},
+    kit::{claim, complete, new_task, new_tasks, step},
     redis_kit::{OnRedis, PATIENCE},
 };
 
@@ -152,6 +154,24 @@ async fn a_plain_push_wakes_a_waiting_worker() {
     let (kind, ()) = tokio::join!(wait, push);
     assert_eq!(kind, "pushed");
     assert!(started.elapsed() < PATIENCE, "woken, not timed out");
+}
+
+#[tokio::test]
+async fn what_a_newer_version_wrote_into_a_record_is_kept() {
+    let (redis, server) = (OnRedis::shared().await, RedisServer::shared().await);
+    let queue = redis.queue();
+    let task = new_task(&queue);
+    redis.store.enqueue(&queue, std::slice::from_ref(&task)).await.unwrap();
+    let (records, id) = (redis.tagged(&queue, "tasks"), task.id.to_key());
+    let record = server.cli(&["HGET", &records, &id]);
+    server.cli(&["HSET", &records, &id, &record.replacen('{', r#"{"zz":{"deep":[1,"x"]},"#, 1)]);
+
+    let claimed = claim(&redis.store, &queue, 1).await.claimed;
+    let released = Settlement { id: task.id, fence: claimed[0].fence, outcome: Outcome::Released };
+    redis.store.step(&queue, Step { settle: vec![released], ..step(0) }).await.unwrap();
+    let record = server.cli(&["HGET", &records, &id]);
+    assert!(record.contains(r#""zz":{"deep":[1,"x"]}"#), "{record}");
+    assert_eq!(claim(&redis.store, &queue, 1).await.claimed[0].payload, task.payload);
 }
 
 #[tokio::test]
