@@ -1,6 +1,7 @@
 //! The HTTP surface as clients meet it: a real server on a free port, stores in memory, and a real client.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails where it stands")]
 
+mod access_log;
 mod agents;
 mod away;
 mod browser;
