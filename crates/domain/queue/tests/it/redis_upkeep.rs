@@ -86,11 +86,17 @@ async fn a_queued_task_of_200_bytes_takes_at_most_350_bytes() {
     assert!(each <= 350, "{each} bytes: {} in the list, {} in the records", list / TASKS, records / TASKS);
 }
 
-/// Commands that Redis has run inside and outside of scripts.
+/// Commands on data that Redis has run, inside and outside of scripts; connections ask for signs of life and settings
+/// besides.
 fn commands_run(server: &RedisServer) -> u64 {
+    const UPKEEP: [&str; 8] = ["ping", "info", "config", "client", "hello", "role", "command", "cluster"];
     let stats = server.cli(&["INFO", "commandstats"]);
-    let calls = stats.lines().filter(|line| !line.contains("cmdstat_ping") && !line.contains("cmdstat_info"));
-    calls.filter_map(|line| line.split_once("calls=")?.1.split(',').next()?.parse::<u64>().ok()).sum()
+    let calls = stats.lines().filter_map(|line| {
+        let (name, counts) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
+        let calls: u64 = counts.split(',').next()?.parse().ok()?;
+        (!UPKEEP.iter().any(|upkeep| name.split('|').next() == Some(upkeep))).then_some(calls)
+    });
+    calls.sum()
 }
 
 #[tokio::test]
@@ -111,7 +117,8 @@ async fn a_step_costs_the_same_whatever_waits() {
         assert_eq!((reply.settled.len(), reply.claimed.len()), (64, 64));
         redis.store.step(&queue, complete(&reply.claimed)).await.unwrap();
     }
-    assert_eq!(costs[0], costs[1]);
+    // Tasks made on both sides of a boundary in time have two buckets of final records, with two commands each.
+    assert!(costs[0].abs_diff(costs[1]) <= 2, "{costs:?}");
     assert!(costs[0] <= 40, "{} commands to settle 64 tasks and claim 64 others", costs[0]);
 }
 
