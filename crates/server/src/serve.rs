@@ -30,8 +30,8 @@ pub(crate) async fn run(loaded: Loaded) -> Result<(), Failure> {
     let address = listener.local_addr().context("the address that is listened on")?;
     let stop = CancellationToken::new();
     shutdown::on_signal(stop.clone())?;
+    startup_log::serve(&config, &parts, address);
     let program = Program::start(&config, parts, &stop);
-    startup_log::serve(&config, program.parts(), address);
     let metrics = Arc::new(telemetry::Metrics(telemetry.metrics()));
     let served = http(&config, program.parts(), metrics, listener, &stop).await;
     // The service may have ended by itself; the rest follows it.

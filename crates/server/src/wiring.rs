@@ -1,5 +1,6 @@
 //! Joins the crates: the only place that knows which stores are in use.
 
+mod data_dir;
 mod stores;
 
 use std::{num::NonZeroU32, path::PathBuf, sync::Arc, time::Duration};
@@ -8,11 +9,12 @@ use anyhow::Context;
 use trackside_api::StoreInfo;
 use trackside_control::AgentControl;
 use trackside_core::SystemClock;
-use trackside_jobs::{JobDeps, JobService, ToolRegistry};
+use trackside_jobs::{JobDeps, JobService, SearchPath, ToolRegistry};
 use trackside_progress::ProgressTracker;
 use trackside_queue::QueueManager;
 use trackside_redis::RedisService;
 
+use self::data_dir::DataDir;
 use crate::{brake, config::Config};
 
 /// The parts of a running program. Cheap to clone.
@@ -29,6 +31,8 @@ pub(crate) struct Parts {
     pub(crate) history: String,
     /// Where the tools came from, in words for the log.
     pub(crate) tools: String,
+    /// Held for as long as anything uses it.
+    _data_dir: Arc<DataDir>,
 }
 
 /// Makes every part of `config`. Redis is not waited for; the history must open.
@@ -36,10 +40,9 @@ pub(crate) struct Parts {
 /// # Errors
 /// When the settings cannot work, or the data directory or the history cannot be opened.
 pub(crate) async fn assemble(config: &Config) -> anyhow::Result<Parts> {
-    std::fs::create_dir_all(&config.data_dir)
-        .with_context(|| format!("cannot make the data directory {}", config.data_dir.display()))?;
-    let registry = tools(config)?;
     let redis = stores::redis(config)?;
+    let data_dir = Arc::new(DataDir::open(&config.data_dir, redis.is_none())?);
+    let registry = tools(config)?;
     let stores = stores::open(config, redis.clone()).await?;
     let queues = QueueManager::new(stores.queue, queue_config(config));
     let progress = ProgressTracker::new(stores.progress, progress_config(config));
@@ -64,6 +67,7 @@ pub(crate) async fn assemble(config: &Config) -> anyhow::Result<Parts> {
         store: stores.info,
         history: stores.history_name,
         tools: tools_origin(config),
+        _data_dir: data_dir,
     })
 }
 
@@ -72,11 +76,13 @@ pub(crate) async fn assemble(config: &Config) -> anyhow::Result<Parts> {
 /// # Errors
 /// When the directory cannot be read, or the built-in tools cannot be unpacked.
 pub(crate) fn tools(config: &Config) -> anyhow::Result<ToolRegistry> {
+    let search_path = std::env::var_os("PATH").map_or_else(SearchPath::default, SearchPath::new);
     if config.tools_dir.is_dir() {
         let folder = &config.tools_dir;
-        return ToolRegistry::load(folder).with_context(|| format!("cannot read the tools in {}", folder.display()));
+        return ToolRegistry::load_with(folder, search_path)
+            .with_context(|| format!("cannot read the tools in {}", folder.display()));
     }
-    ToolRegistry::load_builtin(&config.data_dir).context("cannot unpack the built-in tools")
+    ToolRegistry::load_builtin_with(&config.data_dir, search_path).context("cannot unpack the built-in tools")
 }
 
 fn tools_origin(config: &Config) -> String {

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use anyhow::anyhow;
+use secrecy::ExposeSecret;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use trackside_core::{QueueName, WorkerId};
 use trackside_jobs::JOB_KIND;
@@ -20,19 +21,19 @@ use crate::{
 /// `trackside worker`: until a signal.
 pub(crate) async fn run(loaded: Loaded) -> Result<(), Failure> {
     let config = loaded.config;
-    let telemetry = telemetry::init(&config)?;
-    let parts = wiring::assemble(&config).await?;
-    if parts.redis.is_none() {
+    if config.redis.url.expose_secret().is_empty() {
         let error = anyhow!(
             "a worker shares its queues with the service through Redis: give --redis-url or TRACKSIDE_REDIS_URL, \
              or run `trackside serve`, which works by itself"
         );
         return Err(Failure::settings(error));
     }
+    let telemetry = telemetry::init(&config)?;
+    let parts = wiring::assemble(&config).await?;
     let stop = CancellationToken::new();
     shutdown::on_signal(stop.clone())?;
+    startup_log::worker(&config, &parts);
     let program = Program::start(&config, parts, &stop);
-    startup_log::worker(&config, program.parts());
     stop.cancelled().await;
     program.end().await;
     telemetry::end(telemetry).await;

@@ -76,8 +76,9 @@ impl JobHandler {
         let record = call.record(task, &shared.worker_id, shared.clock.now());
         let (tool, params) = match shared.registry.get(&call.tool).and_then(|tool| with_params(tool, call.params)) {
             Ok(found) => found,
-            // A kind that was never meant for this handler makes no job.
-            Err(error @ Error::UnknownTool { .. }) if !call.is_certain => return Err(TaskFailure::permanent(error)),
+            // A kind that this handler does not know makes no job. It is tried again: during a rolling upgrade another
+            // worker may know it.
+            Err(error @ Error::UnknownTool { .. }) if !call.is_certain => return Err(TaskFailure::retryable(error)),
             Err(error) => {
                 let mut reporter = Reporter::new(Arc::clone(shared), record);
                 reporter.ended(JobState::Failed, Some(error.to_string())).await;

@@ -38,7 +38,9 @@ async fn config_check_names_what_is_wrong() -> anyhow::Result<()> {
     let (output, out, _) = run(trackside().current_dir(home.path()).args(["config", "check"])).await?;
     assert_eq!(output.status.code(), Some(1));
     assert!(out.contains("broken.toml") && out.contains("command"), "{out}");
-    let (output, _, err) = run(trackside().env("TRACKSIDE_LISTEN", "0.0.0.0:0").args(["config", "check"])).await?;
+    let (output, _, err) =
+        run(trackside().current_dir(home.path()).env("TRACKSIDE_LISTEN", "0.0.0.0:0").args(["config", "check"]))
+            .await?;
     assert_eq!(output.status.code(), Some(78), "{err}");
     assert!(err.contains("loopback only"), "{err}");
     Ok(())
@@ -46,9 +48,11 @@ async fn config_check_names_what_is_wrong() -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn a_worker_without_redis_says_what_it_needs() -> anyhow::Result<()> {
-    let (output, _, err) = run(trackside().arg("worker")).await?;
+    let home = Home::new()?;
+    let (output, _, err) = run(trackside().current_dir(home.path()).arg("worker")).await?;
     assert_eq!(output.status.code(), Some(78));
     assert!(err.contains("--redis-url"), "{err}");
+    assert!(!home.path().join("trackside-data").exists(), "nothing is made before the settings are known to work");
     Ok(())
 }
 

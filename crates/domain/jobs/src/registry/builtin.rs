@@ -36,8 +36,11 @@ const FILES: &[(&str, &[u8])] = embedded![
     "input/workspace/crates/timetable/Cargo.toml",
     "input/workspace/crates/topology/Cargo.toml",
     "input/workspace/crates/units/Cargo.toml",
-    "word_index.py",
+    "word_index.sh",
     "word_index.toml",
+    "word_index_json.awk",
+    "word_index_report.awk",
+    "word_index_terms.awk",
     "workspace_graph.py",
     "workspace_graph.toml",
 ];
@@ -80,7 +83,8 @@ mod tests {
 
     #[test]
     fn every_file_of_the_tools_folder_is_built_in() {
-        let is_part = |name: &String| name.starts_with("input/") || name.ends_with(".py") || name.ends_with(".toml");
+        let kinds = [".awk", ".py", ".sh", ".toml"];
+        let is_part = |name: &String| name.starts_with("input/") || kinds.iter().any(|kind| name.ends_with(kind));
         let mut there = BTreeSet::new();
         files_below(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../tools")), "", &mut there);
         there.retain(is_part);
@@ -94,9 +98,9 @@ mod tests {
         unpack(folder.path()).unwrap();
         let untouched = folder.path().join("word_index.toml");
         let before = fs::metadata(&untouched).unwrap().modified().unwrap();
-        fs::write(folder.path().join("word_index.py"), "broken").unwrap();
+        fs::write(folder.path().join("word_index.sh"), "broken").unwrap();
         unpack(folder.path()).unwrap();
-        assert_ne!(fs::read(folder.path().join("word_index.py")).unwrap(), b"broken");
+        assert_ne!(fs::read(folder.path().join("word_index.sh")).unwrap(), b"broken");
         assert_eq!(fs::metadata(&untouched).unwrap().modified().unwrap(), before);
     }
 }
