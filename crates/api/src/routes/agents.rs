@@ -13,6 +13,7 @@ use crate::{
     ApiState,
     extract::{OptionalJson, StrictJson, StrictPath},
     problem::Problem,
+    reach,
 };
 
 /// Why and for how long.
@@ -157,7 +158,9 @@ async fn pause(
     StrictPath(user): StrictPath<UserId>,
     OptionalJson(request): OptionalJson<Pause>,
 ) -> Result<Json<PausedView>, Problem> {
-    let PauseReceipt { since, receivers, newly, pending, .. } = state.control.pause(&user, request.into()).await?;
+    let PauseReceipt { since, receivers, newly, pending, revision } =
+        state.control.pause(&user, request.into()).await?;
+    reach::engaged(&state, user.clone().into(), revision).await;
     Ok(Json(PausedView { user_id: user.to_string(), paused: true, receivers, since, newly, pending }))
 }
 
@@ -173,7 +176,8 @@ async fn resume(
     State(state): State<ApiState>,
     StrictPath(user): StrictPath<UserId>,
 ) -> Result<Json<ResumedView>, Problem> {
-    let ResumeReceipt { receivers, was_paused, .. } = state.control.resume(&user).await?;
+    let ResumeReceipt { receivers, was_paused, revision } = state.control.resume(&user).await?;
+    reach::released(&state, user.clone().into(), revision).await;
     Ok(Json(ResumedView { user_id: user.to_string(), paused: false, receivers, was_paused }))
 }
 

@@ -2,13 +2,13 @@
 
 use axum::{Json, extract::State};
 use serde::Serialize;
-use trackside_control::{BrakeScope, BrakeState};
+use trackside_control::{BrakeScope, BrakeState, ResumeReceipt};
 use trackside_core::Timestamp;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::agents::Pause;
-use crate::{ApiState, extract::OptionalJson, problem::Problem};
+use crate::{ApiState, extract::OptionalJson, problem::Problem, reach};
 
 /// The brake that holds everyone, and the users who are paused themselves.
 #[derive(Debug, Serialize, ToSchema)]
@@ -88,6 +88,7 @@ async fn engage(
     OptionalJson(request): OptionalJson<Pause>,
 ) -> Result<Json<BrakeChanged>, Problem> {
     let receipt = state.control.set_global(request.into()).await?;
+    reach::engaged(&state, BrakeScope::Everyone, receipt.revision).await;
     let (since, receivers, pending) = (Some(receipt.since), receipt.receivers, receipt.pending);
     Ok(Json(BrakeChanged { engaged: true, receivers, since, pending }))
 }
@@ -100,7 +101,8 @@ async fn engage(
     responses((status = OK, body = BrakeChanged))
 )]
 async fn release(State(state): State<ApiState>) -> Result<Json<BrakeChanged>, Problem> {
-    let receivers = state.control.clear_global().await?.receivers;
+    let ResumeReceipt { receivers, revision, .. } = state.control.clear_global().await?;
+    reach::released(&state, BrakeScope::Everyone, revision).await;
     Ok(Json(BrakeChanged { engaged: false, receivers, since: None, pending: false }))
 }
 

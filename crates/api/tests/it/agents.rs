@@ -31,6 +31,24 @@ async fn a_user_is_paused_and_resumed() {
 }
 
 #[tokio::test]
+async fn nothing_of_a_paused_user_can_be_leased_once_the_pause_is_answered() {
+    let service = Service::start().await;
+    let tasks = json!([
+        {"kind": "crawl", "payload": {}, "user_id": "user-42"}, {"kind": "crawl", "payload": {}, "user_id": "user-7"}
+    ]);
+    body(service.post("/v1/queues/exports/tasks").json(&tasks).send().await.unwrap(), 202).await;
+    let lease = json!({"worker_id": "w", "max_tasks": 10, "lease_ms": 10_000, "wait_ms": 0});
+    let leased = async || {
+        let answer = body(service.post("/v1/queues/exports/lease").json(&lease).send().await.unwrap(), 200).await;
+        answer["tasks"].as_array().map(Vec::len)
+    };
+    body(service.post("/v1/agents/user-42/pause").send().await.unwrap(), 200).await;
+    assert_eq!(leased().await, Some(1), "the other user's task");
+    body(service.post("/v1/agents/user-42/resume").send().await.unwrap(), 200).await;
+    assert_eq!(leased().await, Some(1), "the parked one is back");
+}
+
+#[tokio::test]
 async fn a_pause_is_verified() {
     let service = Service::start().await;
     assert_eq!(service.read("/v1/agents/user-42/brake").await["verified"], false, "nothing is paused");
