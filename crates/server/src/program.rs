@@ -58,9 +58,7 @@ impl Program {
         if timeout(LAST_WORDS, self.keepers.wait()).await.is_err() {
             tracing::warn!("some updates could not be written before the end");
         }
-        if let Some(redis) = &self.parts.redis {
-            redis.shutdown().await;
-        }
+        self.parts.close().await;
         tracing::info!("stopped");
     }
 }

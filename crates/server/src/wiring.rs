@@ -11,7 +11,7 @@ use trackside_control::AgentControl;
 use trackside_core::SystemClock;
 use trackside_jobs::{JobDeps, JobService, SearchPath, ToolRegistry};
 use trackside_progress::ProgressTracker;
-use trackside_queue::QueueManager;
+use trackside_queue::{QueueManager, RedisQueueStore};
 use trackside_redis::RedisService;
 
 use self::data_dir::DataDir;
@@ -26,6 +26,7 @@ pub(crate) struct Parts {
     pub(crate) jobs: JobService,
     /// `None` on memory stores.
     pub(crate) redis: Option<RedisService>,
+    redis_queue: Option<RedisQueueStore>,
     pub(crate) store: StoreInfo,
     /// Where the history is, in words for the log.
     pub(crate) history: String,
@@ -33,6 +34,20 @@ pub(crate) struct Parts {
     pub(crate) tools: String,
     /// Held for as long as anything uses it.
     _data_dir: Arc<DataDir>,
+}
+
+// === impl Parts ===
+
+impl Parts {
+    /// Closes the connections; what asks for something afterwards is refused.
+    pub(crate) async fn close(&self) {
+        if let Some(queue) = &self.redis_queue {
+            queue.shutdown().await;
+        }
+        if let Some(redis) = &self.redis {
+            redis.shutdown().await;
+        }
+    }
 }
 
 /// Makes every part of `config`. Redis is not waited for; the history must open.
@@ -64,6 +79,7 @@ pub(crate) async fn assemble(config: &Config) -> anyhow::Result<Parts> {
         control,
         jobs,
         redis,
+        redis_queue: stores.redis_queue,
         store: stores.info,
         history: stores.history_name,
         tools: tools_origin(config),

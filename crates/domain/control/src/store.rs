@@ -1,23 +1,4 @@
 //! The port: what a control bus does, and the laws that every bus obeys.
-//!
-//! # Laws
-//! Each law is a function in the `conformance` module and is run against every bus.
-//!
-//! - **A-L1 first pause counts** — engaging a brake that is on keeps its `since`, reason and author; of two expiries the
-//!   later one holds, and none is later than any. When nothing changes, the revision stays.
-//! - **A-L2 revisions** — every change has a revision greater than all before it, of every scope, even when the bus has
-//!   lost its memory meanwhile.
-//! - **A-L3 complete** — [`ControlBus::brakes`] answers every brake that is on as of its revision: a scope that it does
-//!   not list is free as of that revision.
-//! - **A-L4 release** — releasing a brake that is off changes nothing; releasing one because it expired happens only when
-//!   it has, by the bus' clock.
-//! - **A-L5 told** — every change is told to the feeds after it is in the state, and the answer counts who heard it. A feed
-//!   that may have missed something says [`BusSignal::Gap`].
-//! - **A-L6 looked at** — [`ControlBus::look`] knows a change as soon as it was answered, and an expired brake as off.
-//! - **A-L7 status** — the last status is kept for its time, and every one is told.
-//! - **A-L8 foreign orders** — a brake that another program has put on by writing `paused:{user_id}` is on once it is
-//!   looked at; it ends for a foreign resume only when that key is gone. (Only where there are other programs.)
-//! - **A-L9 reports** — of each task the last report is kept, per user.
 
 use std::{fmt::Debug, time::Duration};
 
@@ -28,7 +9,26 @@ use trackside_core::{Timestamp, UserId};
 
 use crate::{AgentStatus, BrakeScope, BrakeState, Channel, Error, Message, PauseRequest, StopReport};
 
-/// Where the brake's state lives and how it is told. See the [module documentation](self) for the laws.
+/// Where the brake's state lives and how it is told.
+///
+/// # Laws
+/// Each law is a function in the `conformance` module and is run against every bus.
+///
+/// - **A-L1 first pause counts** — engaging a brake that is on keeps its `since`, reason and author; of two expiries the
+///   later one holds, and none is later than any. When nothing changes, the revision stays.
+/// - **A-L2 revisions** — every change has a revision greater than all before it, of every scope, even when the bus has
+///   lost its memory meanwhile.
+/// - **A-L3 complete** — [`ControlBus::brakes`] answers every brake that is on as of its revision: a scope that it does
+///   not list is free as of that revision.
+/// - **A-L4 release** — releasing a brake that is off changes nothing; releasing one because it expired happens only when
+///   it has, by the bus' clock.
+/// - **A-L5 told** — every change is told to the feeds after it is in the state, and the answer counts who heard it. A feed
+///   that may have missed something says [`BusSignal::Gap`].
+/// - **A-L6 looked at** — [`ControlBus::look`] knows a change as soon as it was answered, and an expired brake as off.
+/// - **A-L7 status** — the last status is kept for its time, and every one is told.
+/// - **A-L8 foreign orders** — a brake that another program has put on by writing `paused:{user_id}` is on once it is
+///   looked at; it ends for a foreign resume only when that key is gone. (Only where there are other programs.)
+/// - **A-L9 reports** — of each task the last report is kept, per user.
 ///
 /// A timeout means that the outcome is unknown; every method may be repeated.
 #[async_trait]

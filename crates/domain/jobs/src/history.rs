@@ -1,21 +1,4 @@
 //! The port of the job history: a row per job, kept in a database.
-//!
-//! # Laws
-//! Each law but the last is a function in the `conformance` module and is run against every history; the last one takes
-//! a database that is closed and opened, so each history has a test of its own.
-//!
-//! - **J-L1 one row** — saving a job again changes its row and never makes a second one.
-//! - **J-L2 forward only** — a record replaces the known one only if its run is later, or the run is the same and its
-//!   phase is not earlier ([`JobRecord::supersedes`]); completed and cancelled jobs are never replaced. What is not
-//!   applied is no error.
-//! - **J-L3 origin kept** — who asked for what and when is that of the first save.
-//! - **J-L4 faithful** — what was saved is read back the same, whatever text it holds.
-//! - **J-L5 newest first** — a list is ordered by job id, newest first, and its pages neither repeat nor skip a job
-//!   that existed when the first page was read.
-//! - **J-L6 filters** — a list holds the jobs that match every filter given, and no other.
-//! - **J-L7 unfinished** — the unfinished jobs are those that are queued, running or parked, oldest first.
-//! - **J-L8 pruning** — pruning removes finished jobs that ended before a time, and no other.
-//! - **J-L9 durable** — a row that was saved is there when the database is opened again.
 
 mod postgres;
 mod sql;
@@ -34,7 +17,24 @@ use crate::{Error, JobRecord, JobState};
 /// Jobs in one page of a list, at most.
 pub const MAX_PAGE: u32 = 500;
 
-/// Where the history of jobs lives. See the [module documentation](self) for the laws.
+/// Where the history of jobs lives.
+///
+/// # Laws
+/// Each law but the last is a function in the `conformance` module and is run against every history; the last one takes
+/// a database that is closed and opened, so each history has a test of its own.
+///
+/// - **J-L1 one row** — saving a job again changes its row and never makes a second one.
+/// - **J-L2 forward only** — a record replaces the known one only if its run is later, or the run is the same and its
+///   phase is not earlier ([`JobRecord::supersedes`]); completed and cancelled jobs are never replaced. What is not
+///   applied is no error.
+/// - **J-L3 origin kept** — who asked for what and when is that of the first save.
+/// - **J-L4 faithful** — what was saved is read back the same, whatever text it holds.
+/// - **J-L5 newest first** — a list is ordered by job id, newest first, and its pages neither repeat nor skip a job
+///   that existed when the first page was read.
+/// - **J-L6 filters** — a list holds the jobs that match every filter given, and no other.
+/// - **J-L7 unfinished** — the unfinished jobs are those that are queued, running or parked, oldest first.
+/// - **J-L8 pruning** — pruning removes finished jobs that ended before a time, and no other.
+/// - **J-L9 durable** — a row that was saved is there when the database is opened again.
 #[async_trait]
 pub trait JobHistory: Send + Sync + Debug + 'static {
     /// Writes what is known of a job (J-L1 to J-L3). May be repeated. Answers whether it was applied.

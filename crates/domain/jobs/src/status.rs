@@ -1,9 +1,5 @@
 //! The port of the status store: the state of recent jobs, shared between processes and readable by anyone who knows
 //! the key `job:{job_id}:status`.
-//!
-//! # Laws
-//! - **S-L1** what was put is read back until its time to live is over, and not afterwards.
-//! - **S-L2** [`put_if_absent`](JobStatusStore::put_if_absent) never replaces what is there.
 
 use std::{
     collections::HashMap,
@@ -18,7 +14,11 @@ use trackside_core::TaskId;
 
 use crate::{Error, JobRecord};
 
-/// Where the state of recent jobs is kept. See the [module documentation](self) for the laws.
+/// Where the state of recent jobs is kept.
+///
+/// # Laws
+/// - **S-L1** what was put is read back until its time to live is over, and not afterwards.
+/// - **S-L2** [`put_if_absent`](JobStatusStore::put_if_absent) never replaces what is there.
 #[async_trait]
 pub trait JobStatusStore: Send + Sync + Debug + 'static {
     /// Writes the state of a job; it is kept for `ttl`.

@@ -1,9 +1,4 @@
 //! The port of job updates: the life cycle of every job, as it happens.
-//!
-//! # Laws
-//! - **U-L1** an update that this process published reaches every subscriber of this process, whatever else is away.
-//! - **U-L2** one subscriber sees an update once, and updates of one publisher in their order.
-//! - **U-L3** a subscriber that may have missed updates is told so by a [`JobUpdateEvent::Gap`].
 
 use std::{fmt::Debug, sync::Arc};
 
@@ -77,7 +72,12 @@ pub enum JobUpdateEvent {
     Gap,
 }
 
-/// Where job updates are published. See the [module documentation](self) for the laws.
+/// Where job updates are published.
+///
+/// # Laws
+/// - **U-L1** an update that this process published reaches every subscriber of this process, whatever else is away.
+/// - **U-L2** one subscriber sees an update once, and updates of one publisher in their order.
+/// - **U-L3** a subscriber that may have missed updates is told so by a [`JobUpdateEvent::Gap`].
 #[async_trait]
 pub trait JobUpdates: Send + Sync + Debug + 'static {
     /// Publishes an update.

@@ -1,22 +1,6 @@
 //! The port: what a progress store does, and the laws that every store obeys.
 //!
 //! A store keeps frames and knows nothing of percentages: what the frames mean is decided in `operation`.
-//!
-//! # Laws
-//! Each law is a function in the `conformance` module and is run against every store.
-//!
-//! - **P-L1 increasing** — the ids of an operation's frames strictly increase, across writers too.
-//! - **P-L2 one writer** — the first frame of an epoch is stored only when `previous` is the operation's last id; later
-//!   frames of an epoch only while no newer epoch has begun. Anything else is *fenced* and changes nothing.
-//! - **P-L3 repeatable** — appending frames that are already there changes nothing and answers *stored*; so an append
-//!   whose answer was lost may be sent again.
-//! - **P-L4 history** — at least `history` of the newest frames are kept, and never without a keyframe.
-//! - **P-L5 resume** — reading after an id that is kept gives exactly the later frames in order; after any other id, it
-//!   says that it cannot.
-//! - **P-L6 live** — a feed gives each frame appended after it was made, in order, or says [`LiveSignal::Gap`].
-//! - **P-L7 bounded** — a feed that is not read holds a bounded number of frames; when it overflows it says `Gap`.
-//! - **P-L8 expiry** — every operation has a time to live, counted from the last append that set it.
-//! - **P-L9 never from nothing** — an append that continues an operation does not bring a forgotten one back.
 
 use std::{fmt::Debug, time::Duration};
 
@@ -29,7 +13,23 @@ use crate::{Error, EventId, Frame, ProgressId};
 /// Frames that one append or read may carry, so that no call runs for long.
 pub const MAX_FRAMES: usize = 64;
 
-/// Where progress lives. See the [module documentation](self) for the laws.
+/// Where progress lives.
+///
+/// # Laws
+/// Each law is a function in the `conformance` module and is run against every store.
+///
+/// - **P-L1 increasing** — the ids of an operation's frames strictly increase, across writers too.
+/// - **P-L2 one writer** — the first frame of an epoch is stored only when `previous` is the operation's last id; later
+///   frames of an epoch only while no newer epoch has begun. Anything else is *fenced* and changes nothing.
+/// - **P-L3 repeatable** — appending frames that are already there changes nothing and answers *stored*; so an append
+///   whose answer was lost may be sent again.
+/// - **P-L4 history** — at least `history` of the newest frames are kept, and never without a keyframe.
+/// - **P-L5 resume** — reading after an id that is kept gives exactly the later frames in order; after any other id, it
+///   says that it cannot.
+/// - **P-L6 live** — a feed gives each frame appended after it was made, in order, or says [`LiveSignal::Gap`].
+/// - **P-L7 bounded** — a feed that is not read holds a bounded number of frames; when it overflows it says `Gap`.
+/// - **P-L8 expiry** — every operation has a time to live, counted from the last append that set it.
+/// - **P-L9 never from nothing** — an append that continues an operation does not bring a forgotten one back.
 ///
 /// Every method is one round trip. A timeout means that the outcome is unknown; every method may be repeated (P-L3).
 #[async_trait]

@@ -38,7 +38,7 @@ pub(crate) struct Report {
 // === impl Reports ===
 
 impl Reports {
-    /// A watcher, and what it has to say, for [`write`].
+    /// A watcher, and what it has to say, for [`write()`].
     pub(crate) fn new() -> (Self, mpsc::Receiver<Report>) {
         let (queue, reports) = mpsc::channel(WAITING);
         (Self { running: Arc::default(), queue }, reports)

@@ -27,6 +27,8 @@ pub(super) struct Stores {
     pub(super) history: Arc<dyn JobHistory>,
     pub(super) history_name: String,
     pub(super) info: StoreInfo,
+    /// The queue store on Redis, which waits for work on connections of its own and has to be told of the end.
+    pub(super) redis_queue: Option<RedisQueueStore>,
 }
 
 /// The connection to Redis, where a URL is configured. Returns at once; it connects in the background.
@@ -55,9 +57,10 @@ pub(super) async fn open(config: &Config, redis: Option<RedisService>) -> anyhow
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let queue = super::queue_config(config);
     let progress = super::progress_config(config);
-    Ok(match redis {
-        Some(redis) => Stores {
-            queue: Arc::new(RedisQueueStore::new(redis.clone(), queue)),
+    let redis_queue = redis.clone().map(|redis| RedisQueueStore::new(redis, queue.clone()));
+    Ok(match redis.zip(redis_queue) {
+        Some((redis, store)) => Stores {
+            queue: Arc::new(store.clone()),
             progress: Arc::new(RedisProgressStore::new(redis.clone(), &progress)),
             control: Arc::new(RedisControlBus::new(redis.clone())),
             status: Arc::new(RedisJobStatusStore::new(redis.clone())),
@@ -65,6 +68,7 @@ pub(super) async fn open(config: &Config, redis: Option<RedisService>) -> anyhow
             history,
             history_name,
             info: StoreInfo { kind: StoreKind::Redis, durable: true },
+            redis_queue: Some(store),
         },
         None => Stores {
             queue: Arc::new(MemoryQueueStore::new(queue, Arc::clone(&clock))),
@@ -75,6 +79,7 @@ pub(super) async fn open(config: &Config, redis: Option<RedisService>) -> anyhow
             history,
             history_name,
             info: StoreInfo { kind: StoreKind::Memory, durable: false },
+            redis_queue: None,
         },
     })
 }

@@ -5,7 +5,7 @@
 //! | `paused:<scope>` | string | `{"paused": true, "user_id", "since", "reason", "by", "expires_at", "revision", …}`: there while the brake is on | until it expires, where it does; **no TTL otherwise: a brake that lets go by itself is none** |
 //! | `agent_brakes` | hash | `b:<scope>` the same JSON for every brake that is on, `rev` the last revision, `first` the first | **no TTL: it is the list of the brakes that must hold until somebody takes them off** |
 //! | `agent_status:<user>` | string | `{"at", "status"}` | `status_ttl` |
-//! | `agent_reports:<user>` | hash | task id → `ordered|stopped <time>` | `report_ttl` after the last report |
+//! | `agent_reports:<user>` | hash | task id → `ordered <time>` or `stopped <time>` | `report_ttl` after the last report |
 //! | `agent:pause:<scope>` `agent:resume:<scope>` `agent:status:<user>` | channels | JSON objects, see [`Message`](crate::Message) | – |
 //!
 //! # Order of writing
