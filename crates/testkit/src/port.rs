@@ -11,6 +11,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use nix::unistd::geteuid;
 
 /// Lowest port given out. A cluster's bus is at the port + 10 000, which must stay below the ephemeral range too.
 const FIRST: u16 = 10_240;
@@ -31,13 +32,18 @@ pub(crate) struct PortLease {
 impl PortLease {
     /// A free port.
     pub(crate) fn take() -> Result<Self> {
-        let folder = std::env::temp_dir().join("trackside-test-ports");
+        // One for each user, because the files belong to whoever made them. Between users the bind alone decides.
+        let folder = std::env::temp_dir().join(format!("trackside-test-ports-{}", geteuid()));
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let start = RandomState::new().build_hasher().finish();
         for step in 0..u64::from(COUNT) {
             let offset = u16::try_from((start.wrapping_add(step)) % u64::from(COUNT))?;
             let port = FIRST + offset;
-            let lock = File::options().create(true).append(true).open(folder.join(port.to_string()))?;
+            let lock = File::options()
+                .create(true)
+                .append(true)
+                .open(folder.join(port.to_string()))
+                .with_context(|| format!("cannot write in {}", folder.display()))?;
             let free = lock.try_lock().is_ok()
                 && TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
                 && TcpListener::bind((Ipv4Addr::LOCALHOST, port + 10_000)).is_ok();

@@ -4,9 +4,10 @@ use std::{
     env,
     ffi::OsStr,
     path::{Path, PathBuf},
+    process::Command,
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 /// Names the program to use, before any search.
 const OVERRIDE: &str = "TRACKSIDE_TEST_REDIS_SERVER";
@@ -39,6 +40,25 @@ pub fn find_redis_binary() -> Result<PathBuf> {
     }
 }
 
+/// The first number of the server's version, or `None` when there is no program and a container will do.
+///
+/// # Errors
+/// When the program does not run or does not tell its version.
+pub(super) fn server_major() -> Result<Option<u32>> {
+    let Ok(program) = find_redis_binary() else { return Ok(None) };
+    let output = Command::new(&program).arg("--version").output();
+    let output = output.with_context(|| format!("{} does not run", program.display()))?;
+    let told = String::from_utf8_lossy(&output.stdout);
+    let major = major_of(&told).with_context(|| format!("{} tells no version: {told}", program.display()))?;
+    Ok(Some(major))
+}
+
+/// From a line such as `Redis server v=6.2.14 sha=…` or `Valkey server v=8.0.1 sha=…`.
+fn major_of(told: &str) -> Option<u32> {
+    let (_, version) = told.split_once(" v=")?;
+    version.split('.').next()?.parse().ok()
+}
+
 /// The first program of either name.
 fn search(path: &OsStr) -> Option<PathBuf> {
     let folders: Vec<PathBuf> = env::split_paths(path).chain(FOLDERS.iter().map(PathBuf::from)).collect();
@@ -46,4 +66,20 @@ fn search(path: &OsStr) -> Option<PathBuf> {
         .iter()
         .flat_map(|name| folders.iter().map(move |folder: &PathBuf| folder.join(name)))
         .find(|program: &PathBuf| Path::is_file(program))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::major_of;
+
+    #[test]
+    fn the_version_is_read_from_what_each_flavour_says() {
+        assert_eq!(
+            major_of("Redis server v=6.2.14 sha=40305114:0 malloc=libc bits=64 build=dff95a8e7a99d269"),
+            Some(6)
+        );
+        assert_eq!(major_of("Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64"), Some(7));
+        assert_eq!(major_of("Valkey server v=8.0.1 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64"), Some(8));
+        assert_eq!(major_of("no such option"), None);
+    }
 }

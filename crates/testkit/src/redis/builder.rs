@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Mutex};
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-use super::{RedisServer, running::Recipe};
+use super::{RedisServer, binary::server_major, running::Recipe};
 use crate::port::PortLease;
 
 /// When the append-only file reaches the disk.
@@ -138,9 +138,12 @@ impl RedisServerBuilder {
             ("dir".to_owned(), folder.path().display().to_string()),
             ("save".to_owned(), String::new()),
             ("loglevel".to_owned(), "notice".to_owned()),
-            ("enable-debug-command".to_owned(), "local".to_owned()),
             ("repl-diskless-sync-delay".to_owned(), "0".to_owned()),
         ];
+        // Before 7 the command needs no permission, and the word is unknown and fatal.
+        if server_major()?.is_none_or(|major| major >= 7) {
+            options.push(("enable-debug-command".to_owned(), "local".to_owned()));
+        }
         if let (Some(files), Some(lease)) = (&self.tls, &tls) {
             let client_auth = if files.client_auth { "yes" } else { "no" };
             options.extend([
