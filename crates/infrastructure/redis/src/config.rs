@@ -40,7 +40,7 @@ pub struct Config {
     /// Certificates, for `rediss://`.
     pub tls: TlsConfig,
     /// When the circuit breaker opens and how it recovers. By default it is probed by the service and not by callers,
-    /// after 0.5 s to 2 s, and raises the load over 1 s.
+    /// after 0.1 s to 1 s, and raises the load over 0.3 s.
     pub breaker: BreakerConfig,
     /// The pauses between dials while Redis is away. Default 25 ms doubling to 500 ms.
     pub reconnect: BackoffConfig,
@@ -92,8 +92,13 @@ impl Config {
             breaker: BreakerConfig {
                 // The service probes by itself with a PING, so no caller is risked, and asking often costs nothing.
                 half_open_permits: 0,
-                open_backoff: BackoffConfig { max: Duration::from_secs(2), ..BackoffConfig::default() },
-                ramp: Duration::from_secs(1),
+                open_backoff: BackoffConfig {
+                    initial: Duration::from_millis(100),
+                    max: Duration::from_secs(1),
+                    ..BackoffConfig::default()
+                },
+                // A call that is refused in the ramp is still an outage to its user.
+                ramp: Duration::from_millis(300),
                 ..BreakerConfig::default()
             },
             reconnect: BackoffConfig {

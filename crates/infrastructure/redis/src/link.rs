@@ -15,7 +15,7 @@ use futures::{FutureExt, future::Fuse};
 use tokio::{
     sync::{broadcast::error::RecvError, watch},
     task::JoinHandle,
-    time::{MissedTickBehavior, interval, sleep, timeout},
+    time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -28,6 +28,8 @@ use crate::{
 const MISSES: u32 = 2;
 /// How often a link that is out of service is asked whether it is back; asking costs nothing while it dials.
 const PROBE_INTERVAL: Duration = Duration::from_millis(50);
+/// How long after the driver stopped by itself it is started again.
+const REDIAL_PAUSE: Duration = Duration::from_millis(500);
 /// How long a polite end may take.
 const QUIT_TIMEOUT: Duration = Duration::from_millis(250);
 
@@ -37,6 +39,7 @@ pub(crate) struct Link {
     purpose: Purpose,
     ping_interval: Duration,
     ping_timeout: Duration,
+    redial_pause: Duration,
     state: watch::Sender<LinkState>,
 }
 
@@ -75,6 +78,7 @@ impl Link {
             purpose,
             ping_interval: config.ping_interval,
             ping_timeout: config.ping_timeout,
+            redial_pause: REDIAL_PAUSE,
             state: watch::Sender::new(LinkState { problem: Some(problem), epoch: 0 }),
         })
     }
@@ -113,6 +117,8 @@ impl Link {
         let mut errors = self.client.error_rx();
         let mut reconnects = self.client.reconnect_rx();
         let mut router = self.client.connect();
+        // `None` while the driver's task runs, else when to start it again.
+        let mut redial: Option<Instant> = None;
         let mut misses = 0;
         let mut ping: Pin<Box<Fuse<_>>> = Box::pin(Fuse::terminated());
         let mut asking = false;
@@ -139,14 +145,17 @@ impl Link {
                     Err(RecvError::Lagged(_)) => {}
                     Err(RecvError::Closed) => break,
                 },
-                ended = &mut router => {
+                ended = &mut router, if redial.is_none() => {
                     // The driver gives up only on its own settings; dial again rather than stay dead.
                     let reason = match ended {
                         Ok(Err(error)) => problem_of(&error),
                         _ => Problem { reason: "the driver stopped".into(), refusal: None },
                     };
                     self.mark_down(reason);
-                    sleep(PROBE_INTERVAL * 10).await;
+                    redial = Some(Instant::now() + self.redial_pause);
+                }
+                () = sleep_until(redial.unwrap_or_else(Instant::now)), if redial.is_some() => {
+                    redial = None;
                     router = self.client.connect();
                 }
                 sign = &mut ping, if asking => {
@@ -186,7 +195,7 @@ impl Link {
         let abort = router.abort_handle();
         let polite = async {
             // A dropped client would leave its connection open, so both ways end it.
-            if self.client.quit().await.is_ok() {
+            if self.client.quit().await.is_ok() && !router.is_finished() {
                 drop(router.await);
             }
         };
@@ -261,7 +270,54 @@ fn plain(details: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::plain;
+    use std::{
+        sync::Arc,
+        time::{Duration, Instant},
+    };
+
+    use fred::prelude::{Client, Config as DriverConfig, ServerConfig};
+    use tokio::{net::TcpListener, time::timeout};
+    use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+    use super::{Link, plain};
+    use crate::{Config, driver::settings::Purpose};
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    #[tokio::test]
+    async fn a_driver_that_stopped_is_started_again_and_delays_no_shutdown() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let config = Config::new(format!("redis://127.0.0.1:{port}").parse().unwrap());
+        // Without a policy the driver ends when its one dial has failed.
+        let gives_up = DriverConfig { server: ServerConfig::new_centralized("127.0.0.1", port), ..Default::default() };
+        let client = Client::new(gives_up, None, None, None);
+        let link = Arc::new(Link { client, redial_pause: Duration::from_millis(1), ..link(&config) });
+        let shutdown = CancellationToken::new();
+        let running = tokio::spawn(Arc::clone(&link).run(TaskTracker::new(), shutdown.clone()));
+        for _ in 0..3 {
+            drop(timeout(PATIENCE, listener.accept()).await.unwrap().unwrap());
+        }
+        shutdown.cancel();
+        timeout(PATIENCE, running).await.unwrap().unwrap();
+
+        let client = link.client().clone();
+        let link = Arc::new(Link { client, redial_pause: PATIENCE * 2, ..self::link(&config) });
+        let mut state = link.watch();
+        let shutdown = CancellationToken::new();
+        let running = tokio::spawn(Arc::clone(&link).run(TaskTracker::new(), shutdown.clone()));
+        drop(timeout(PATIENCE, listener.accept()).await.unwrap().unwrap());
+        let stopped = state.wait_for(|state| state.problem.as_ref().is_some_and(|p| &*p.reason != "not connected yet"));
+        drop(timeout(PATIENCE, stopped).await.unwrap().unwrap());
+        let asked = Instant::now();
+        shutdown.cancel();
+        timeout(PATIENCE, running).await.expect("not the pause before the next dial").unwrap();
+        assert!(asked.elapsed() < PATIENCE);
+    }
+
+    fn link(config: &Config) -> Link {
+        Link::new(config, Purpose::Commands).unwrap()
+    }
 
     #[test]
     fn an_error_of_the_driver_reads_like_a_sentence() {

@@ -9,6 +9,8 @@ use opentelemetry::{
     metrics::{Counter, Histogram, Meter},
 };
 
+use trackside_resilience::BreakerState;
+
 use crate::service::Inner;
 
 /// How long a call took, in seconds, with `db.operation.name` and, when it failed, `error.type`.
@@ -113,7 +115,7 @@ pub(crate) fn observe(service: Weak<Inner>) {
         .u64_observable_gauge(BREAKER_STATE)
         .with_callback(move |gauge| {
             let Some(inner) = service.upgrade() else { return };
-            let now = inner.breaker_state_name();
+            let now = inner.breaker_state().as_str();
             for state in BREAKER_STATES {
                 gauge.observe(u64::from(state == now), &[KeyValue::new("state", state)]);
             }
@@ -122,7 +124,15 @@ pub(crate) fn observe(service: Weak<Inner>) {
 }
 
 /// The label values of [`BREAKER_STATE`].
-const BREAKER_STATES: [&str; 5] = ["closed", "open", "half_open", "ramping", "other"];
+const BREAKER_STATES: [&str; 7] = [
+    BreakerState::Closed.as_str(),
+    BreakerState::Open { retry_after: Duration::ZERO }.as_str(),
+    BreakerState::HalfOpen.as_str(),
+    BreakerState::Ramping.as_str(),
+    BreakerState::ForcedOpen.as_str(),
+    BreakerState::ForcedClosed.as_str(),
+    BreakerState::Disabled.as_str(),
+];
 
 fn gauge(meter: &Meter, name: &'static str, service: Weak<Inner>, read: fn(&Inner) -> u64) {
     meter

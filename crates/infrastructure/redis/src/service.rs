@@ -229,14 +229,8 @@ impl Inner {
         (self.memory_used.load(Ordering::Relaxed), self.memory_max.load(Ordering::Relaxed))
     }
 
-    pub(crate) fn breaker_state_name(&self) -> &'static str {
-        match self.breaker.state() {
-            BreakerState::Closed => "closed",
-            BreakerState::Open { .. } => "open",
-            BreakerState::HalfOpen => "half_open",
-            BreakerState::Ramping => "ramping",
-            _ => "other",
-        }
+    pub(crate) fn breaker_state(&self) -> BreakerState {
+        self.breaker.state()
     }
 }
 

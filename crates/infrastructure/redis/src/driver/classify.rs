@@ -62,6 +62,7 @@ pub(crate) fn classify(operation: Operation, error: &DriverError, waited: Durati
 pub(crate) fn server_error(operation: Operation, details: &str) -> (Error, Verdict) {
     // "ERR unknown command 'X', with args beginning with: …" repeats the arguments.
     let details = details.split(", with args beginning").next().unwrap_or_default();
+    let details = raised_in_a_script(details);
     let (code, message) = details.split_once(' ').unwrap_or((details, ""));
     let unavailable = |operation, reason: &str| (Error::unavailable(operation, reason), Verdict::Unhealthy);
     let refused = |operation, reason| (Error::Refused { operation, reason }, Verdict::Healthy);
@@ -89,6 +90,20 @@ pub(crate) fn server_error(operation: Operation, details: &str) -> (Error, Verdi
     }
 }
 
+/// Before 7 a server wraps what a command in a script says, as in
+/// `ERR Error running script (call to f_0123…): @user_script:1: @user_script: 1: -OOM command not allowed …`.
+fn raised_in_a_script(details: &str) -> &str {
+    let Some((_, mut inner)) =
+        details.strip_prefix("ERR Error running script (call to f_").and_then(|rest| rest.split_once("): "))
+    else {
+        return details;
+    };
+    while let Some((_, rest)) = inner.strip_prefix("@user_script:").and_then(|rest| rest.split_once(": ")) {
+        inner = rest;
+    }
+    inner.strip_prefix('-').unwrap_or(inner)
+}
+
 #[cfg(test)]
 mod tests {
     use trackside_core::ErrorKind;
@@ -109,6 +124,16 @@ mod tests {
             ("BUSY Redis is busy running a script.", ErrorKind::Unavailable, Verdict::Healthy),
             ("WRONGTYPE Operation against a key", ErrorKind::InvalidData, Verdict::Healthy),
             ("ERR syntax error", ErrorKind::Internal, Verdict::Healthy),
+            (
+                "ERR Error running script (call to f_bd6f): @user_script:1: @user_script: 1: -OOM command not allowed.",
+                ErrorKind::Refused,
+                Verdict::Healthy,
+            ),
+            (
+                "ERR Error running script (call to f_bd6f): @user_script:12: WRONGTYPE Operation against a key",
+                ErrorKind::InvalidData,
+                Verdict::Healthy,
+            ),
             ("Failed by a script's own choice", ErrorKind::Internal, Verdict::Healthy),
             ("Failed to route command.", ErrorKind::Unavailable, Verdict::Unhealthy),
         ];

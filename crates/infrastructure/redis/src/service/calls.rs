@@ -30,7 +30,8 @@ impl RedisService {
         self.execute_with_deadline(operation, command, self.inner.deadline()).await
     }
 
-    /// As [`execute`](Self::execute), with a deadline of its own.
+    /// As [`execute`](Self::execute), with a deadline of its own. One shorter than the service's says nothing about the
+    /// server when it passes: an impatient caller cannot open the breaker for the others.
     ///
     /// # Errors
     /// As [`execute`](Self::execute).
@@ -51,7 +52,8 @@ impl RedisService {
     }
 
     /// Runs several commands in one round trip, in order, without a transaction around them. In Cluster all keys must
-    /// share one slot. Each command has its own outcome; the outer error means that none is known.
+    /// share one slot. Each command has its own outcome; the outer error means that none is known. Breaker and metrics
+    /// see the worst of them.
     ///
     /// Not cancel-safe: a dropped call may still have its effect.
     ///
@@ -98,7 +100,8 @@ impl RedisService {
         self.run_with_deadline(script, keys, args, self.inner.deadline()).await
     }
 
-    /// As [`run`](Self::run), with a deadline of its own.
+    /// As [`run`](Self::run), with a deadline of its own, of which the same holds as for
+    /// [`execute_with_deadline`](Self::execute_with_deadline).
     ///
     /// # Errors
     /// As [`run`](Self::run).

@@ -6,11 +6,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use fred::error::ErrorKind as DriverKind;
 use tokio::{
     sync::Notify,
     time::{interval, sleep},
 };
 use tokio_util::sync::CancellationToken;
+use trackside_resilience::{BreakerState, Transition};
 
 use super::{Inner, RedisService};
 use crate::{Command, driver::call};
@@ -31,17 +33,28 @@ pub(super) fn start(inner: &Arc<Inner>) {
     let changed = Arc::new(Notify::new());
     let wake = Arc::clone(&changed);
     inner.breaker.on_transition(move |transition| {
-        tracing::warn!(
-            breaker.from = ?transition.from,
-            breaker.to = ?transition.to,
-            breaker.reason = ?transition.reason,
-            "redis circuit breaker changed"
-        );
+        tell(transition);
         wake.notify_one();
     });
     let shutdown = inner.shutdown.clone();
     inner.tasks.spawn(until(shutdown.clone(), probe_breaker(Arc::downgrade(inner), changed)));
     inner.tasks.spawn(until(shutdown, watch_memory(Arc::downgrade(inner))));
+}
+
+/// One line when an outage begins and one when it is over; the attempts between them are for who looks closer.
+fn tell(transition: &Transition) {
+    let Transition { from, to, reason, .. } = transition;
+    match (from, to) {
+        (BreakerState::Closed | BreakerState::Ramping, BreakerState::Open { .. }) => {
+            tracing::warn!(breaker.from = %from, breaker.reason = %reason, "redis circuit breaker opened");
+        }
+        (_, BreakerState::Closed) => {
+            tracing::info!(breaker.from = %from, breaker.reason = %reason, "redis circuit breaker closed");
+        }
+        _ => {
+            tracing::debug!(breaker.from = %from, breaker.to = %to, breaker.reason = %reason, "redis circuit breaker changed");
+        }
+    }
 }
 
 async fn until(shutdown: CancellationToken, task: impl Future<Output = ()>) {
@@ -78,7 +91,11 @@ async fn probe(inner: &Inner) {
         Ok(_) => permit.success(),
         Err(error) => {
             tracing::debug!(error = %error, duration_ms = started.elapsed().as_millis(), "redis does not answer yet");
-            permit.failure();
+            // Silence costs a longer pause. A server that says it is loading, or a connection that broke, tells that the
+            // return is near: the permit is given back, and the next probe follows as soon as there is a connection.
+            if *error.kind() == DriverKind::Timeout {
+                permit.failure();
+            }
         }
     }
 }

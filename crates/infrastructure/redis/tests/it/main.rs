@@ -1,8 +1,10 @@
 //! The service against real servers that are killed, frozen, replaced and full.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 
+mod breaker;
 mod calls;
 mod failover;
+mod logs;
 mod measures;
 mod outages;
 mod pubsub;

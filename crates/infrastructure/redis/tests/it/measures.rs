@@ -19,6 +19,8 @@ async fn calls_errors_connections_breaker_and_memory_are_measured() {
         redis.execute("measured.read", Command::new("GET").key("k")).await.unwrap();
     }
     redis.execute("measured.wrong", Command::new("INCR")).await.unwrap_err();
+    let wrong = vec![Command::new("PING"), Command::new("INCR"), Command::new("PING")];
+    redis.pipeline("measured.pipeline", wrong).await.unwrap();
     let has = |name: &str, labels: &[&str], value: &str| {
         text().lines().any(|line| {
             line.starts_with(name) && labels.iter().all(|label| line.contains(label)) && line.ends_with(value)
@@ -32,6 +34,9 @@ async fn calls_errors_connections_breaker_and_memory_are_measured() {
     );
     let wrong = r#"db_operation_name="measured.wrong""#;
     assert!(has("trackside_redis_errors_total", &[wrong, r#"error_type="internal""#], " 1"), "{}", text());
+    let pipeline = r#"db_operation_name="measured.pipeline""#;
+    assert!(has("trackside_redis_errors_total", &[pipeline, r#"error_type="internal""#], " 1"), "{}", text());
+    assert!(has("trackside_redis_breaker_state", &[r#"state="forced_open""#], " 0"), "{}", text());
     assert!(has("trackside_redis_breaker_state", &[r#"state="closed""#], " 1"), "{}", text());
     assert!(has("trackside_redis_breaker_state", &[r#"state="open""#], " 0"), "{}", text());
     assert!(has("db_client_connection_max", &[], " 3"), "{}", text());

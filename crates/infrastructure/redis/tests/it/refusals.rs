@@ -7,7 +7,7 @@ use trackside_redis::{Command, Error, RedisService, Refusal, Script};
 use trackside_resilience::BreakerState;
 use trackside_testkit::{RedisServer, eventually};
 
-use crate::support::{PATIENCE, config, on, touch};
+use crate::support::{PATIENCE, config, loading_server, on, touch};
 
 fn refusal(error: &Error) -> Option<Refusal> {
     match error {
@@ -77,15 +77,7 @@ async fn a_full_server_refuses_writes_and_still_serves_what_frees_memory() {
 
 #[tokio::test]
 async fn a_server_that_loads_its_data_is_unavailable_and_then_serves() {
-    let server = RedisServer::builder()
-        .option("key-load-delay", "1000")
-        .option("loading-process-events-interval-bytes", "1024")
-        .start()
-        .await
-        .unwrap();
-    server.cli(&["DEBUG", "POPULATE", "2000"]);
-    server.cli(&["SAVE"]);
-    server.restart_until("Loading RDB").await.unwrap();
+    let server = loading_server().await;
     let redis = RedisService::start(config(&server)).unwrap();
     let loading = || async { touch(&redis).await.err().filter(|error| error.to_string().contains("loading")) };
     let error = eventually(loading, PATIENCE).await;
@@ -97,7 +89,7 @@ async fn a_server_that_loads_its_data_is_unavailable_and_then_serves() {
 
 #[tokio::test]
 async fn a_refused_subscription_is_told_and_disturbs_no_other() {
-    let server = RedisServer::builder().acl("agent on >pass ~* &allowed:* +@all").start().await.unwrap();
+    let server = RedisServer::builder().acl("agent on >pass ~* resetchannels &allowed:* +@all").start().await.unwrap();
     let url = format!("redis://agent:pass@127.0.0.1:{}", server.port());
     let redis = crate::support::connected(trackside_redis::Config::new(url.parse().unwrap())).await;
     let mut allowed = redis.subscribe(vec!["allowed:1".to_owned()]).unwrap();

@@ -1,14 +1,9 @@
 //! Nothing secret is ever shown.
 
-use std::{
-    io,
-    sync::{Arc, Mutex},
-};
-
 use trackside_redis::{Command, Config, RedisService, RedisUrl};
 use trackside_testkit::{RedisServer, eventually};
 
-use crate::support::PATIENCE;
+use crate::support::{Log, PATIENCE};
 
 #[test]
 fn a_url_shows_no_password_in_any_form() {
@@ -52,21 +47,6 @@ fn a_url_that_is_not_understood_is_refused() {
     assert_eq!(special.to_string(), "redis://:***@localhost:6379");
 }
 
-/// Collects what is logged.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn an_outage_is_logged_once_each_way_and_without_secrets() {
     let log = Log::default();
@@ -88,9 +68,8 @@ async fn an_outage_is_logged_once_each_way_and_without_secrets() {
     }
     server.restart().await.unwrap();
     redis.wait_until_connected(PATIENCE).await.unwrap();
-    let lines = || String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    eventually(|| async { lines().matches("redis is connected").count() == 2 }, PATIENCE).await;
-    let lines = lines();
+    eventually(|| async { log.text().matches("redis is connected").count() == 2 }, PATIENCE).await;
+    let lines = log.text();
     assert_eq!(lines.matches("redis is disconnected").count(), 1, "{lines}");
     assert!(!lines.contains("s3cret"), "{lines}");
     let server_echo = redis.execute("test.echo", Command::new("NOSUCH").arg("payload-s3cret")).await.unwrap_err();
