@@ -30,6 +30,7 @@ pub(crate) async fn run(loaded: Loaded) -> Result<(), Failure> {
     let address = listener.local_addr().context("the address that is listened on")?;
     let stop = CancellationToken::new();
     shutdown::on_signal(stop.clone())?;
+    parts.greet_redis().await;
     startup_log::serve(&config, &parts, address);
     let program = Program::start(&config, parts, &stop);
     let metrics = Arc::new(telemetry::Metrics(telemetry.metrics()));

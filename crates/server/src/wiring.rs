@@ -39,6 +39,17 @@ pub(crate) struct Parts {
 // === impl Parts ===
 
 impl Parts {
+    /// Gives a Redis that is there the moment it takes to connect, so that the first request finds it. One that is not
+    /// there is not waited for.
+    pub(crate) async fn greet_redis(&self) {
+        const GREETING: Duration = Duration::from_millis(1_500);
+        if let Some(redis) = &self.redis
+            && let Err(error) = redis.wait_until_connected(GREETING).await
+        {
+            tracing::warn!(error = &error as &dyn std::error::Error, "Redis does not answer yet; starting without it");
+        }
+    }
+
     /// Closes the connections; what asks for something afterwards is refused.
     pub(crate) async fn close(&self) {
         if let Some(queue) = &self.redis_queue {

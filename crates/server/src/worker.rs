@@ -32,6 +32,7 @@ pub(crate) async fn run(loaded: Loaded) -> Result<(), Failure> {
     let parts = wiring::assemble(&config).await?;
     let stop = CancellationToken::new();
     shutdown::on_signal(stop.clone())?;
+    parts.greet_redis().await;
     startup_log::worker(&config, &parts);
     let program = Program::start(&config, parts, &stop);
     stop.cancelled().await;
