@@ -1,7 +1,7 @@
 //! How throughput and latency depend on the number of connections.
 //!
-//! `cargo run --release -p trackside-redis --example pool_size [redis://…]` measures `GET` of 64 bytes and a small script,
-//! with 1 to 256 tasks that each wait for their answer, on the given server or on one of its own.
+//! `cargo run --release -p trackside-redis --example pool_size [redis://…]` measures `GET` of 64 bytes, the same `GET`
+//! in a spelling that the driver does not know and therefore flushes by itself (`get`), and a small script, with 1 to 256 tasks that each wait for their answer, on the given server or on one of its own.
 #![expect(clippy::print_stdout, reason = "it prints a table")]
 
 use std::{
@@ -20,6 +20,14 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 const CELL: Duration = Duration::from_millis(700);
 const KEY: &str = "pool_size:value";
 
+/// What is measured.
+#[derive(Clone, Copy)]
+enum Call {
+    Known,
+    Words,
+    Script,
+}
+
 static READ: LazyLock<Script> = LazyLock::new(|| Script::new("bench.script", "return redis.call('GET', KEYS[1])"));
 
 #[tokio::main]
@@ -31,16 +39,18 @@ async fn main() -> Result<(), Failure> {
             (server.url(), Some(server))
         }
     };
-    println!("{:>5} {:>6} {:>22} {:>26}", "pool", "tasks", "GET op/s  p50/p99 µs", "script op/s  p50/p99 µs");
+    let columns = ["GET op/s  p50/p99 µs", "get op/s  p50/p99 µs", "script op/s  p50/p99 µs"];
+    println!("{:>5} {:>6} {:>24} {:>24} {:>24}", "pool", "tasks", columns[0], columns[1], columns[2]);
     for pool in [1, 2, 3, 4, 8, 16] {
         let config = Config { pool_size: NonZeroUsize::new(pool).ok_or("zero")?, ..Config::new(server.0.parse()?) };
         let redis = RedisService::start(config)?;
         redis.wait_until_connected(Duration::from_secs(5)).await?;
         redis.execute("bench.fill", Command::new("SET").key(KEY).arg(vec![b'x'; 64])).await?;
         for tasks in [1, 16, 64, 256] {
-            let get = measure(&redis, tasks, false).await?;
-            let script = measure(&redis, tasks, true).await?;
-            println!("{pool:>5} {tasks:>6} {get:>22} {script:>26}");
+            let get = measure(&redis, tasks, Call::Known).await?;
+            let words = measure(&redis, tasks, Call::Words).await?;
+            let script = measure(&redis, tasks, Call::Script).await?;
+            println!("{pool:>5} {tasks:>6} {get:>24} {words:>24} {script:>24}");
         }
         redis.shutdown().await;
     }
@@ -48,7 +58,7 @@ async fn main() -> Result<(), Failure> {
 }
 
 /// Operations per second, median and 99th percentile.
-async fn measure(redis: &RedisService, tasks: usize, script: bool) -> Result<String, Failure> {
+async fn measure(redis: &RedisService, tasks: usize, call: Call) -> Result<String, Failure> {
     let started = Instant::now();
     let workers: Vec<_> = (0..tasks)
         .map(|_| {
@@ -57,11 +67,11 @@ async fn measure(redis: &RedisService, tasks: usize, script: bool) -> Result<Str
                 let mut micros = Vec::new();
                 while started.elapsed() < CELL {
                     let asked = Instant::now();
-                    if script {
-                        redis.run(&READ, vec![KEY.to_owned()], Vec::<Bytes>::new()).await?;
-                    } else {
-                        redis.execute("bench.get", Command::new("GET").key(KEY)).await?;
-                    }
+                    match call {
+                        Call::Known => redis.execute("bench.get", Command::new("GET").key(KEY)).await?,
+                        Call::Words => redis.execute("bench.words", Command::new("get").key(KEY)).await?,
+                        Call::Script => redis.run(&READ, vec![KEY.to_owned()], Vec::<Bytes>::new()).await?,
+                    };
                     micros.push(asked.elapsed().as_micros());
                 }
                 Ok::<_, trackside_redis::Error>(micros)

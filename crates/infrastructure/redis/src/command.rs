@@ -80,6 +80,15 @@ impl Command {
         self.keys.iter().filter_map(|index| self.args.get(*index))
     }
 
+    /// True when the first argument is a key and no other is.
+    pub(crate) fn has_only_first_as_key(&self) -> bool {
+        self.keys == [0]
+    }
+
+    pub(crate) fn args_bytes(&self) -> &[Bytes] {
+        &self.args
+    }
+
     /// What an error about this command tells of it.
     pub(crate) fn operation(&self, name: &'static str) -> Operation {
         match self.key_bytes().next().and_then(|key| std::str::from_utf8(key).ok()) {

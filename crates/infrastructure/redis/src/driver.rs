@@ -8,6 +8,7 @@
 //! | waits for ever on a server that is frozen | [`Link`](crate::link::Link): two missing signs of life take it out |
 //! | repeats a command whose connection broke | [`settings`]: one attempt |
 //! | applies no timeout to scripts, commands before the first connection, `QUIT` | [`call`]: one deadline around everything |
+//! | flushes each command it does not know by itself | [`native`]: the frequent ones in its own words |
 //! | hands the error of a refused `SUBSCRIBE` to another command | [`pubsub`](crate::pubsub): an own connection, a barrier |
 //! | says "subscribed" before the server has seen it | [`pubsub`](crate::pubsub): the barrier |
 //! | ends its listeners for good when they lag once | [`pubsub`](crate::pubsub): own loops that report a gap |
@@ -16,5 +17,6 @@
 
 pub(crate) mod call;
 pub(crate) mod classify;
+mod native;
 pub(crate) mod settings;
 mod tls;

@@ -7,11 +7,12 @@ use fred::{
     clients::{Pipeline, WithOptions},
     error::{Error as DriverError, ErrorKind as DriverKind},
     prelude::{Client, ClientLike, Value},
-    types::{ClusterHash, CustomCommand, config::Options},
+    types::{CustomCommand, config::Options},
     util::redis_keyslot,
 };
 use tokio::time::timeout;
 
+use super::native::{self, hash_of};
 use crate::{Command, Reply, Script};
 
 /// How much later than the driver's own timeout the hard one strikes. The driver's comes first because it also keeps a
@@ -20,16 +21,14 @@ pub(crate) const GRACE: Duration = Duration::from_millis(50);
 
 /// Sends one command.
 pub(crate) async fn command(client: &Client, command: Command, deadline: Duration) -> Result<Reply, DriverError> {
-    let (custom, args) = prepare(command, false);
     let client = with_deadline(client, deadline);
-    within(deadline, client.custom::<Value, Value>(custom, args)).await.map(reply)
+    within(deadline, native::send(&client, command)).await.map(reply)
 }
 
 /// Sends one command that the server may hold back.
 pub(crate) async fn blocking(client: &Client, command: Command, deadline: Duration) -> Result<Reply, DriverError> {
-    let (custom, args) = prepare(command, true);
     let client = with_deadline(client, deadline);
-    within(deadline, client.custom::<Value, Value>(custom, args)).await.map(reply)
+    within(deadline, native::words(&client, command, true)).await.map(reply)
 }
 
 /// Sends several commands in one go. The outer error is the pipeline's, each inner one a command's.
@@ -41,9 +40,8 @@ pub(crate) async fn pipeline(
     let expected = commands.len();
     let pipeline = Pipeline::from(with_deadline(client, deadline));
     for command in commands {
-        let (custom, args) = prepare(command, false);
         // Only queues it; the answers come from `try_all`.
-        let _: Value = pipeline.custom(custom, args).await?;
+        native::send(&pipeline, command).await?;
     }
     let mut replies: Vec<Result<Value, DriverError>> =
         within(deadline, async { Ok(pipeline.try_all::<Value>().await) }).await?;
@@ -134,14 +132,4 @@ pub(crate) async fn within<T>(
         Ok(outcome) => outcome,
         Err(_) => Err(DriverError::new(DriverKind::Timeout, "no answer in time")),
     }
-}
-
-fn prepare(command: Command, blocking: bool) -> (CustomCommand, Vec<Value>) {
-    let hash = hash_of(command.key_bytes().next().map(AsRef::as_ref));
-    let custom = CustomCommand::new_static(command.name(), hash, blocking);
-    (custom, command.into_args().into_iter().map(Value::Bytes).collect())
-}
-
-fn hash_of(key: Option<&[u8]>) -> ClusterHash {
-    key.map_or(ClusterHash::Random, |key| ClusterHash::Custom(redis_keyslot(key)))
 }

@@ -102,3 +102,49 @@ async fn health_is_ok_with_a_latency_and_the_server_tells_of_itself() {
     assert!(info.version_numbers() >= (6, 2, 0), "{info:?}");
     assert!(info.memory_used > 0 && info.connected_clients > 0);
 }
+
+#[tokio::test]
+async fn a_command_means_the_same_however_it_is_spelled() {
+    // Upper-case names go the driver's own way, lower-case ones as plain words.
+    let redis = shared().await;
+    let key = |name: &str, spelling: &str| redis.prefix().key(&format!("{name}:{spelling}"));
+    let bytes = vec![0, 0xff, b'\r', b'\n'];
+    let both = |upper: &'static str, lower: &'static str, build: &dyn Fn(Command, &str) -> Command| {
+        [build(Command::new(upper), "upper"), build(Command::new(lower), "lower")]
+    };
+    let pairs = [
+        both("SET", "set", &|command, which| command.key(key("text", which)).arg(bytes.clone())),
+        both("GET", "get", &|command, which| command.key(key("text", which))),
+        both("GET", "get", &|command, which| command.key(key("missing", which))),
+        both("SET", "set", &|command, which| command.key(key("text", which)).arg(1).arg("PX").arg(60_000)),
+        both("SET", "set", &|command, which| command.key(key("text", which)).arg(1).arg("EX").arg(60)),
+        both("EXPIRE", "expire", &|command, which| command.key(key("text", which)).arg(60)),
+        both("PEXPIRE", "pexpire", &|command, which| command.key(key("missing", which)).arg(60)),
+        both("SET", "set", &|command, which| command.key(key("text", which)).arg(1).arg("EX").arg(0)),
+        both("HSET", "hset", &|command, which| command.key(key("hash", which)).arg("field").arg(bytes.clone())),
+        both("GET", "get", &|command, which| command.key(key("hash", which))),
+        both("XADD", "xadd", &|command, which| {
+            let command = command.key(key("stream", which)).arg("MAXLEN").arg("~").arg(100).arg("5-1");
+            command.arg("f").arg("1").arg("f").arg(bytes.clone())
+        }),
+        both("XADD", "xadd", &|command, which| command.key(key("stream", which)).arg("5-1").arg("f").arg("1")),
+        both("PUBLISH", "publish", &|command, which| command.arg(key("nobody", which)).arg(bytes.clone())),
+        both("XRANGE", "xrange", &|command, which| command.key(key("stream", which)).arg("-").arg("+")),
+        both("HGETALL", "hgetall", &|command, which| command.key(key("hash", which))),
+    ];
+    // Alone, and once more in a pipeline.
+    let mut alone = Vec::new();
+    for [upper, lower] in pairs.clone() {
+        let told = format!("{upper:?}");
+        let (upper, lower) = (redis.execute("test.same", upper).await, redis.execute("test.same", lower).await);
+        assert_eq!(upper, lower, "{told}");
+        alone.push(upper);
+    }
+    assert_eq!(alone[1].as_ref().unwrap().clone().into_bytes().unwrap(), bytes);
+    assert!(alone[2].as_ref().unwrap().is_nil());
+    assert!(alone[7].is_err() && alone[9].is_err() && alone[11].is_err());
+    let replies = redis.pipeline("test.same", pairs.into_iter().flatten().collect()).await.unwrap();
+    for pair in replies.chunks(2) {
+        assert_eq!(pair[0], pair[1]);
+    }
+}
