@@ -24,6 +24,11 @@ pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(MAX_MILLIS).min(MAX_MILLIS)
 }
 
+/// A due time, bounded.
+pub(crate) fn due(at: Timestamp) -> Timestamp {
+    Timestamp::from_millis(at.as_millis().min(MAX_MILLIS))
+}
+
 /// `from`, later by a bounded number of whole milliseconds.
 pub(crate) fn later(from: Timestamp, by: Duration) -> Timestamp {
     Timestamp::from_millis(from.as_millis().saturating_add(millis(by)))

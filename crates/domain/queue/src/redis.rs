@@ -148,7 +148,7 @@ impl QueueStore for RedisQueueStore {
             let due = match task.options.due {
                 Due::Now => String::new(),
                 Due::After(delay) => format!("d{}", limits::millis(delay)),
-                Due::At(at) => format!("a{}", at.as_millis()),
+                Due::At(at) => format!("a{}", limits::due(at).as_millis()),
             };
             let record = Record::write(task)
                 .map_err(|error| Error::InvalidTask { field: "options", reason: error.to_string() })?;

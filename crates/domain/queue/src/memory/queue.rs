@@ -153,7 +153,7 @@ impl Queue {
         let due = match new.options.due {
             Due::Now => now,
             Due::After(delay) => limits::later(now, delay),
-            Due::At(at) => at,
+            Due::At(at) => limits::due(at),
         };
         // The place is provisional: no index has the task yet.
         let task = Task {

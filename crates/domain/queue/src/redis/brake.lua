@@ -4,6 +4,7 @@
 -- ARGV: 3 user, or nothing for everyone, 4 'p' engaged or 'r' released, 5 revision.
 -- Returns: 1 when it was applied, else 0.
 -- Bound: one entry.
+must_write()
 local scope = ARGV[3] == '' and EVERYONE or ARGV[3]
 local state, revision = string.match(redis.call('HGET', BRAKE, scope) or 'r', '^(%l)(%d*)')
 -- Revisions are compared as text, because a number of Lua does not hold all of them.

@@ -10,6 +10,7 @@ if not record then
   return ended and string.match(ended, '^%d+ (%l)')
 end
 local state = place(id, record)
+must_write()
 if state == 'a' then
   redis.call('HSET', ORDERS, id, 'cancel:' .. ARGV[4])
 elseif state ~= 'd' then

@@ -12,6 +12,7 @@ for i = 1, count do
   buckets[ARGV[at + 3]] = bucket
   bucket[#bucket + 1] = ARGV[at]
 end
+check_list()
 local records = count > 0 and redis.call('HMGET', TASKS, unpack(ids)) or {}
 local finals = {}
 for bucket, members in pairs(buckets) do

@@ -20,26 +20,37 @@ local function many(command, key, args)
   return 0
 end
 
--- The record with its header changed; unknown header fields are kept. A record that cannot be read stays as it is.
+-- The record with its header changed, and true; unknown header fields are kept. What cannot be read, or not be written
+-- again, such as a number beyond all measure, stays as it is.
 local function edit(record, change)
   local front, header, rest = string.match(record, '^(%l%d+:?%d* %S* )([^\n]*)(\n.*)$')
   local readable, fields = pcall(cjson.decode, header or '')
-  if not readable then return record end
+  if not readable or type(fields) ~= 'table' then return record end
   change(fields)
-  return front .. cjson.encode(fields) .. rest
+  local writable, changed = pcall(cjson.encode, fields)
+  if not writable then return record end
+  return front .. changed .. rest, true
 end
+
+-- The plain list is the one key that other programs may have made. Called before anything is written: a script that
+-- fails half-way is not undone.
+local function check_list() redis.call('LLEN', KEYS[3]) end
+
+-- What is written here may be written although the memory is full: removing comes first, even if nothing is there to
+-- remove, and a server lets a script that has begun to write go on.
+local function must_write() redis.call('HDEL', META, '') end
 
 -- The final record in a done bucket, unless its retention is over.
 local function final(bucket, id)
   local record = redis.call('HGET', KEYS[15 + bucket], id)
-  if record and string.match(record, '^%d+') + RETENTION > now then return record end
+  if record and tonumber(string.match(record, '^%d+') or 0) + RETENTION > now then return record end
 end
 
 -- Where an unfinished task is: a active, d dead, f between attempts, w delayed, p parked, q ready.
 local function place(id, record)
   if redis.call('HEXISTS', OWN, id) == 1 then return 'a' end
   if redis.call('ZSCORE', DEAD, id) then return 'd' end
-  if redis.call('ZSCORE', DELAYED, id) then return string.find(record, '^[^\n]*"a":%d') and 'f' or 'w' end
+  if redis.call('ZSCORE', DELAYED, id) then return string.find(record, '^%S* %S* {[^\n]*"a":%d') and 'f' or 'w' end
   local user = string.match(record, '^%S* (%S*)') or ''
   return redis.call('ZSCORE', PARKED, user .. '\0' .. id) and 'p' or 'q'
 end

@@ -4,6 +4,7 @@
 -- ARGV: 3 '1' to pause, '0' to resume.
 -- Returns: nothing.
 -- Bound: three commands.
+must_write()
 if ARGV[3] == '1' then
   redis.call('HSET', META, 'paused', '1')
 else

@@ -5,6 +5,7 @@
 -- Returns: how many were dead.
 -- Bound: 256 letters; one ZREM and one header for each.
 local ids, lists, kept = {}, { c = {}, h = {}, n = {}, l = {} }, {}
+check_list()
 for i = 3, #ARGV do
   if redis.call('ZREM', DEAD, ARGV[i]) == 1 then ids[#ids + 1] = ARGV[i] end
 end

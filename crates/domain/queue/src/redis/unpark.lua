@@ -4,6 +4,7 @@
 -- ARGV: 3 user, or nothing for everyone, 4 '1' when everyone is meant, 5 how many at most.
 -- Returns: how many.
 -- Bound: 256 tasks, and one look-up for each user with parked tasks whose own brake is on.
+check_list()
 local user, limit = ARGV[3], tonumber(ARGV[5])
 local braked = tonumber(redis.call('HGET', META, 'braked') or 0)
 if is_braked(user, braked) then return 0 end

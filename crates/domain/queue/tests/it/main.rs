@@ -30,6 +30,8 @@ mod redis_kit;
 #[cfg(feature = "redis")]
 mod redis_laws;
 #[cfg(feature = "redis")]
+mod redis_odd;
+#[cfg(feature = "redis")]
 mod redis_plain;
 #[cfg(feature = "redis")]
 mod redis_upkeep;

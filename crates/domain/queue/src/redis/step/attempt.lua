@@ -8,21 +8,22 @@
 local function wait(policy, failed, unit)
   local kind, numbers = string.sub(policy, 1, 1), {}
   for number in string.gmatch(policy, '%d+') do numbers[#numbers + 1] = tonumber(number) end
-  if kind == 'e' then return math.floor(math.min(numbers[1] * 2 ^ math.min(failed - 1, 62), numbers[2]) * unit) end
+  if kind == 'e' and numbers[2] then
+    return math.floor(math.min(numbers[1] * 2 ^ math.min(failed - 1, 62), numbers[2]) * unit)
+  end
   return numbers[math.min(failed, #numbers)] or 0
 end
 
 -- The state after the attempt, the record, and when it is due again.
 local function attempt(record, own, outcome, text, given)
-  local due, is_readable = now, false
-  local changed = edit(record, function(header)
+  local due = now
+  local changed, is_readable = edit(record, function(header)
     local fence, started, worker = string.match(own, '^(%d+)|(%d+)|([^|]*)')
-    is_readable = true
     if outcome ~= 'q' then
-      header.a, header.r = (header.a or 0) + 1, text
-      if outcome == 'f' and header.a >= (header.m or 3) then outcome = 'd' end
-      local number = tonumber(string.sub(given, 2)) or 0
-      due = now + (string.sub(given, 1, 1) == 'd' and number or wait(header.b or 'e1000,60000', header.a, number))
+      header.a, header.r = (tonumber(header.a) or 0) + 1, text
+      if outcome == 'f' and header.a >= (tonumber(header.m) or 3) then outcome = 'd' end
+      local number, policy = tonumber(string.sub(given, 2)) or 0, header.b or 'e1000,60000'
+      due = now + (string.sub(given, 1, 1) == 'd' and number or wait(tostring(policy), header.a, number))
     end
     header.s, header.w, header.lf, header.ls = tonumber(started), worker, tonumber(fence), outcome
   end)
@@ -40,6 +41,6 @@ local function repeated(id, fence, bucket, record, before)
   end
   local header = string.match(record or ended or '', record and '{[^\n]*' or '\n%S* %S* ([^\n]*)')
   local readable, fields = pcall(cjson.decode, header or '')
-  if readable and fields.lf == tonumber(fence) then return fields.ls end
+  if readable and type(fields) == 'table' and fields.lf == tonumber(fence) then return fields.ls end
   return '-'
 end

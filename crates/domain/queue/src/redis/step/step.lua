@@ -14,9 +14,9 @@ local settlements, renewals = tonumber(ARGV[9]), tonumber(ARGV[10])
 local spares = { at = 12 + settlements * 6 + renewals * 3 }
 spares.last = spares.at + ARGV[11] - 1
 
--- Removing comes first, even if there is nothing to remove: a server whose memory is full lets a script that has begun
--- to write go on, and a queue must be worked off then more than ever.
-redis.call('HDEL', META, '')
+-- With the memory full, a queue must be worked off more than ever.
+check_list()
+must_write()
 local settled = settle(settlements, 12)
 local renewed = renew(renewals, 12 + settlements * 6, braked)
 local due = promote()
