@@ -6,6 +6,7 @@ mod cluster;
 mod container;
 mod resp;
 mod running;
+mod tls_front;
 
 use std::{
     path::{Path, PathBuf},
@@ -24,7 +25,10 @@ pub use binary::find_redis_binary;
 pub use builder::{Fsync, RedisServerBuilder, TlsFiles};
 pub use cluster::RedisCluster;
 
-use self::running::{Recipe, Running};
+use self::{
+    running::{Recipe, Running},
+    tls_front::TlsFront,
+};
 use crate::port::PortLease;
 
 /// How long a start may take, on a machine that compiles something else meanwhile.
@@ -52,6 +56,7 @@ pub struct RedisServer {
     password: Option<String>,
     /// Where the TLS port listens, when there is one.
     tls: Option<PortLease>,
+    _tls_front: Option<TlsFront>,
     /// Where the unix socket is, when there is one.
     socket: Option<PathBuf>,
     /// `None` while it is killed. Declared before the folder, so that it is dropped first.

@@ -3,8 +3,9 @@
 use std::{
     env,
     ffi::OsStr,
+    io::Write,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
 use anyhow::{Context, Result, bail};
@@ -51,6 +52,29 @@ pub(super) fn server_major() -> Result<Option<u32>> {
     let told = String::from_utf8_lossy(&output.stdout);
     let major = major_of(&told).with_context(|| format!("{} tells no version: {told}", program.display()))?;
     Ok(Some(major))
+}
+
+/// Whether the server was built with TLS; true as well when there is no program and a container will do.
+///
+/// # Errors
+/// When the program does not run.
+pub(super) fn server_has_tls() -> Result<bool> {
+    // It reads its configuration up to the first word that it does not know, names that line and ends.
+    const QUESTION: &[u8] = b"tls-port 0\ntrackside-has-asked-enough 1\n";
+    let Ok(program) = find_redis_binary() else { return Ok(true) };
+    let mut asked = Command::new(&program)
+        .arg("-")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("{} does not run", program.display()))?;
+    if let Some(mut stdin) = asked.stdin.take() {
+        stdin.write_all(QUESTION).context("the server's standard input")?;
+    }
+    let answer = asked.wait_with_output().context("the server's answer")?;
+    let told = [answer.stdout, answer.stderr].concat();
+    Ok(!String::from_utf8_lossy(&told).contains("'tls-port 0'"))
 }
 
 /// From a line such as `Redis server v=6.2.14 sha=…` or `Valkey server v=8.0.1 sha=…`.

@@ -5,7 +5,12 @@ use std::{path::PathBuf, sync::Mutex};
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-use super::{RedisServer, binary::server_major, running::Recipe};
+use super::{
+    RedisServer,
+    binary::{server_has_tls, server_major},
+    running::Recipe,
+    tls_front::TlsFront,
+};
 use crate::port::PortLease;
 
 /// When the append-only file reaches the disk.
@@ -92,7 +97,8 @@ impl RedisServerBuilder {
         }
     }
 
-    /// Speaks TLS on a port of its own; [`RedisServer::url`] names that one.
+    /// Speaks TLS on a port of its own; [`RedisServer::url`] names that one. A server that was built without TLS gets it
+    /// put in front.
     pub fn tls(mut self, files: TlsFiles) -> Self {
         self.tls = Some(files);
         self
@@ -144,7 +150,11 @@ impl RedisServerBuilder {
         if server_major()?.is_none_or(|major| major >= 7) {
             options.push(("enable-debug-command".to_owned(), "local".to_owned()));
         }
-        if let (Some(files), Some(lease)) = (&self.tls, &tls) {
+        let tls_front = match (&self.tls, &tls) {
+            (Some(files), Some(lease)) if !server_has_tls()? => Some(TlsFront::start(lease.port, port.port, files)?),
+            _ => None,
+        };
+        if let (Some(files), Some(lease), None) = (&self.tls, &tls, &tls_front) {
             let client_auth = if files.client_auth { "yes" } else { "no" };
             options.extend([
                 ("tls-port".to_owned(), lease.port.to_string()),
@@ -176,6 +186,7 @@ impl RedisServerBuilder {
             },
             password: self.password,
             tls,
+            _tls_front: tls_front,
             socket,
             process: Mutex::new(None),
             runs: Default::default(),
