@@ -95,6 +95,8 @@ macro_rules! queue_store_conformance {
             l11_an_older_revision_changes_nothing
             l11_everyone_is_unparked_except_who_is_braked
             l11_parked_tasks_return_in_order_over_many_calls
+            l11_brakes_that_are_on_are_listed
+            l11_parked_tasks_are_counted_by_user
             l12_a_waiting_task_is_cancelled_at_once
             l12_a_running_task_carries_the_order_to_cancel
             l12_an_order_to_cancel_outlives_release_failure_and_crash

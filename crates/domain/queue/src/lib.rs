@@ -27,8 +27,8 @@ pub use processor::{
 #[cfg(feature = "redis")]
 pub use redis::RedisQueueStore;
 pub use store::{
-    BrakeChange, BrakeScope, DeadCursor, DeadLetter, MAX_BATCH, Order, Outcome, PeekedTask, QueueStats, QueueStore,
-    Renewal, Renewed, Settled, Settlement, Step, StepReply,
+    BrakeChange, BrakePage, BrakeScope, DeadCursor, DeadLetter, MAX_BATCH, Order, Outcome, PeekedTask, QueueStats,
+    QueueStore, Renewal, Renewed, Settled, Settlement, Step, StepReply,
 };
 pub use task::{
     ClaimedTask, DEFAULT_MAX_ATTEMPTS, Due, Fence, NewTask, Priority, RetryPolicy, TaskOptions, TaskState, TaskStatus,

@@ -17,8 +17,8 @@ use trackside_core::{Clock, QueueName, TaskId, Timestamp};
 
 use self::queue::Queue;
 use crate::{
-    BrakeChange, BrakeScope, Config, DeadCursor, DeadLetter, Error, NewTask, PeekedTask, QueueStats, QueueStore, Step,
-    StepReply, TaskState, TaskStatus, limits::check_batch,
+    BrakeChange, BrakePage, BrakeScope, Config, DeadCursor, DeadLetter, Error, NewTask, PeekedTask, QueueStats,
+    QueueStore, Step, StepReply, TaskState, TaskStatus, limits::check_batch,
 };
 
 /// Queues in memory, obeying the laws of [`QueueStore`]. Clones share them.
@@ -179,6 +179,14 @@ impl QueueStore for MemoryQueueStore {
     async fn unpark(&self, queue: &QueueName, scope: &BrakeScope, limit: usize) -> Result<usize, Error> {
         check_batch(limit)?;
         Ok(self.change(queue, |queue, _, _| queue.unpark(scope, limit)))
+    }
+
+    async fn braked(&self, queue: &QueueName, cursor: u64) -> Result<BrakePage, Error> {
+        Ok(self.read(queue, |queue, _| queue.braked(cursor)))
+    }
+
+    async fn parked(&self, queue: &QueueName, scope: &BrakeScope) -> Result<u64, Error> {
+        Ok(self.read(queue, |queue, _| queue.parked_count(scope)))
     }
 
     async fn dead_letters(

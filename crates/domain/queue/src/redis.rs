@@ -32,8 +32,8 @@ use self::{
     record::Record,
 };
 use crate::{
-    BrakeChange, BrakeScope, Config, DeadCursor, DeadLetter, Due, Error, NewTask, PeekedTask, QueueStats, QueueStore,
-    Step, StepReply, TaskState, TaskStatus, limits, limits::check_batch,
+    BrakeChange, BrakePage, BrakeScope, Config, DeadCursor, DeadLetter, Due, Error, MAX_BATCH, NewTask, PeekedTask,
+    QueueStats, QueueStore, Step, StepReply, TaskState, TaskStatus, limits, limits::check_batch,
 };
 
 /// Queues on Redis, obeying the laws of [`QueueStore`]. Clones share connections and wake-ups.
@@ -216,6 +216,25 @@ impl QueueStore for RedisQueueStore {
         let everyone = u8::from(*scope == BrakeScope::Everyone);
         let call = self.inner.call(&line).arg(views::user_of(scope)).arg(everyone).arg(limit);
         views::count(&call.run(&self.inner, &scripts::UNPARK).await?, &scripts::UNPARK)
+    }
+
+    async fn braked(&self, queue: &QueueName, cursor: u64) -> Result<BrakePage, Error> {
+        let line = self.inner.line(queue);
+        let command = Command::new("HSCAN").key(line.keys.brake()).arg(cursor).arg("COUNT").arg(MAX_BATCH);
+        let reply = self.inner.redis.execute("queue.braked", command).await;
+        reply.and_then(views::braked).map_err(|error| failed("queue.braked", error))
+    }
+
+    async fn parked(&self, queue: &QueueName, scope: &BrakeScope) -> Result<u64, Error> {
+        let line = self.inner.line(queue);
+        let command = match scope {
+            BrakeScope::User(user) => {
+                Command::new("ZLEXCOUNT").key(line.keys.parked()).arg(format!("[{user}\0")).arg(format!("({user}\u{1}"))
+            }
+            BrakeScope::Everyone => Command::new("ZCARD").key(line.keys.parked()),
+        };
+        let reply = self.inner.redis.execute("queue.parked", command).await;
+        reply.and_then(|count| count.as_u64()).map_err(|error| failed("queue.parked", error))
     }
 
     async fn dead_letters(

@@ -92,6 +92,13 @@ pub trait QueueStore: Send + Sync + Debug + 'static {
     /// nothing while the user is braked in this queue. Call until it answers less than `limit`.
     async fn unpark(&self, queue: &QueueName, scope: &BrakeScope, limit: usize) -> Result<usize, Error>;
 
+    /// A page of the brakes that are on in this queue (Q-L11), about [`MAX_BATCH`] of them. The walk begins with cursor 0
+    /// and is over when the answer's is 0; a brake that is on all the while is in one of its pages at least.
+    async fn braked(&self, queue: &QueueName, cursor: u64) -> Result<BrakePage, Error>;
+
+    /// How many tasks are parked: those of a user, or all of them.
+    async fn parked(&self, queue: &QueueName, scope: &BrakeScope) -> Result<u64, Error>;
+
     /// A page of dead letters, newest first: up to `limit` that are older than `cursor` (all of them when `None`).
     async fn dead_letters(
         &self,
@@ -241,6 +248,15 @@ pub struct BrakeChange {
     pub engaged: bool,
     /// Grows with every change; a store ignores one that is older than what it has for the scope.
     pub revision: u64,
+}
+
+/// Brakes that are on in a queue.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BrakePage {
+    /// The last change of each; all of them are engaged.
+    pub brakes: Vec<BrakeChange>,
+    /// Where the next page begins; 0 after the last one.
+    pub next: u64,
 }
 
 /// A ready task, seen without being taken.

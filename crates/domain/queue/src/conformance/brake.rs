@@ -1,5 +1,7 @@
 //! Laws of the brake (Q-L11).
 
+use std::collections::BTreeMap;
+
 use super::{
     Harness,
     driver::{Driver, completed, ids, ids_of, user},
@@ -131,5 +133,59 @@ pub async fn l11_parked_tasks_return_in_order_over_many_calls(harness: &impl Har
     let mut expected = ids_of(&tasks);
     expected.remove(9);
     assert_eq!(driver.claim_ids(MAX_BATCH).await?, expected);
+    Ok(())
+}
+
+/// Q-L11: the brakes that are on can be told, however many there are.
+pub async fn l11_brakes_that_are_on_are_listed(harness: &impl Harness) -> Result<(), Error> {
+    let driver = Driver::new(harness);
+    let walk = async || -> Result<BTreeMap<String, u64>, Error> {
+        let (mut on, mut cursor) = (BTreeMap::new(), 0);
+        loop {
+            let page = driver.store().braked(&driver.queue, cursor).await?;
+            assert!(page.brakes.iter().all(|brake| brake.engaged));
+            on.extend(page.brakes.into_iter().map(|brake| (format!("{:?}", brake.scope), brake.revision)));
+            cursor = page.next;
+            if cursor == 0 {
+                return Ok(on);
+            }
+        }
+    };
+    assert_eq!(walk().await?.len(), 0);
+    let count = 3 * MAX_BATCH as u64;
+    let scope = |at: u64| BrakeScope::User(user(&format!("user-{at}")));
+    for at in 1..=count {
+        // Revisions beyond what a floating-point number holds exactly, some of them shared by two scopes.
+        driver.brake(scope(at), true, u64::MAX - count + at / 2).await?;
+    }
+    driver.brake(BrakeScope::Everyone, true, 1).await?;
+    for at in (3..=count).step_by(3) {
+        driver.brake(scope(at), false, u64::MAX).await?;
+    }
+    let on = walk().await?;
+    let mut expected: BTreeMap<String, u64> = (1..=count)
+        .filter(|at| at % 3 != 0)
+        .map(|at| (format!("{:?}", scope(at)), u64::MAX - count + at / 2))
+        .collect();
+    expected.insert(format!("{:?}", BrakeScope::Everyone), 1);
+    assert_eq!(on, expected);
+    Ok(())
+}
+
+/// Q-L11: how many tasks of one user are parked, and of all.
+pub async fn l11_parked_tasks_are_counted_by_user(harness: &impl Harness) -> Result<(), Error> {
+    let driver = Driver::new(harness);
+    let (ann, anna) = (user("ann"), user("anna"));
+    let tasks = [driver.task_of(&ann), driver.task_of(&anna), driver.task_of(&ann), driver.task()];
+    driver.enqueue(&tasks).await?;
+    driver.brake(BrakeScope::Everyone, true, 1).await?;
+    driver.claim(10).await?;
+    let (ann, anna) = (BrakeScope::User(ann), BrakeScope::User(anna));
+    let scopes = [&ann, &anna, &BrakeScope::Everyone, &BrakeScope::User(user("nobody"))];
+    for (scope, parked) in scopes.into_iter().zip([2, 1, 4, 0]) {
+        assert_eq!(driver.store().parked(&driver.queue, scope).await?, parked, "{scope:?}");
+    }
+    driver.store().cancel(&driver.queue, tasks[0].id, "not needed").await?;
+    assert_eq!(driver.store().parked(&driver.queue, &ann).await?, 1);
     Ok(())
 }

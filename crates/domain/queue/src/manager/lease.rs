@@ -16,6 +16,8 @@ use crate::{
 pub const MIN_LEASE: Duration = Duration::from_millis(100);
 /// The longest lease a remote worker may ask for; a longer one is shortened to it.
 const MAX_LEASE: Duration = Duration::from_secs(24 * 60 * 60);
+/// The longest wait for a first task.
+const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 /// The pause after a wake-up that brought nothing, so that wake-ups without work cannot keep a core busy.
 const EMPTY_PAUSE: Duration = Duration::from_millis(10);
 
@@ -28,7 +30,7 @@ pub struct LeaseRequest {
     pub max_tasks: usize,
     /// How long the leases last, for tasks that do not ask for one of their own; the configured one by default.
     pub lease: Option<Duration>,
-    /// How long to wait for a first task; zero answers at once.
+    /// How long to wait for a first task, at most a day; zero answers at once.
     pub wait: Duration,
 }
 
@@ -52,7 +54,7 @@ impl QueueManager {
     /// The store's. After a timeout tasks may have been leased to nobody; they return when their leases end.
     pub async fn lease(&self, queue: &QueueName, request: LeaseRequest) -> Result<Vec<ClaimedTask>, Error> {
         self.meet(queue).await?;
-        let deadline = Instant::now() + request.wait;
+        let deadline = Instant::now() + request.wait.min(MAX_WAIT);
         loop {
             let reply = self.claim(queue, &request).await?;
             let remaining = deadline.saturating_duration_since(Instant::now());

@@ -1,5 +1,7 @@
 //! What operators do: pausing queues, dead letters, and the brake.
 
+use std::collections::HashSet;
+
 use trackside_core::{QueueName, TaskId};
 
 use super::QueueManager;
@@ -92,7 +94,7 @@ impl QueueManager {
     pub async fn set_brake(&self, queue: &QueueName, change: &BrakeChange) -> Result<(), Error> {
         self.inner.store.set_brake(queue, change).await?;
         if !change.engaged {
-            while self.inner.store.unpark(queue, &change.scope, MAX_BATCH).await? == MAX_BATCH {}
+            self.unpark(queue, &change.scope).await?;
         }
         Ok(())
     }
@@ -102,15 +104,65 @@ impl QueueManager {
         self.processors().iter().map(|processor| processor.stop_braked(scope)).sum()
     }
 
-    /// Tasks held back by the brake, in all queues.
+    /// Tasks held back by the brake in all queues: those of a user, or all of them.
     ///
     /// # Errors
     /// The store's.
-    pub async fn parked_count(&self) -> Result<u64, Error> {
+    pub async fn parked(&self, scope: &BrakeScope) -> Result<u64, Error> {
         let mut parked = 0;
         for queue in self.queues().await? {
-            parked += self.stats(&queue).await?.parked;
+            parked += self.inner.store.parked(&queue, scope).await?;
         }
         Ok(parked)
+    }
+
+    /// Lets go, in every queue, of what no release will reach any more: brakes that are not among those `on` as of
+    /// `revision`, and parked tasks that no brake holds. Answers how many brakes were released.
+    ///
+    /// This is what remains when a process dies between changing the brake and telling the queues. A brake that is
+    /// newer than `revision` stays. Every queue is tried even when one fails.
+    ///
+    /// # Errors
+    /// The first of the store's errors. May be repeated.
+    pub async fn reconcile_brakes(&self, on: &HashSet<BrakeScope>, revision: u64) -> Result<usize, Error> {
+        let (mut released, mut failure) = (0, None);
+        for queue in self.queues().await? {
+            match self.reconcile_queue(&queue, on, revision).await {
+                Ok(count) => released += count,
+                Err(error) => {
+                    failure.get_or_insert(error);
+                }
+            }
+        }
+        failure.map_or(Ok(released), Err)
+    }
+
+    async fn reconcile_queue(
+        &self,
+        queue: &QueueName,
+        on: &HashSet<BrakeScope>,
+        revision: u64,
+    ) -> Result<usize, Error> {
+        let (mut released, mut cursor) = (0, 0);
+        loop {
+            let page = self.inner.store.braked(queue, cursor).await?;
+            let left = page.brakes.into_iter().filter(|brake| brake.revision < revision && !on.contains(&brake.scope));
+            for brake in left {
+                self.set_brake(queue, &BrakeChange { engaged: false, revision, ..brake }).await?;
+                released += 1;
+            }
+            if page.next == 0 {
+                break;
+            }
+            cursor = page.next;
+        }
+        // Also those of a brake whose release died before it had returned all of them.
+        self.unpark(queue, &BrakeScope::Everyone).await?;
+        Ok(released)
+    }
+
+    async fn unpark(&self, queue: &QueueName, scope: &BrakeScope) -> Result<(), Error> {
+        while self.inner.store.unpark(queue, scope, MAX_BATCH).await? == MAX_BATCH {}
+        Ok(())
     }
 }

@@ -3,7 +3,10 @@
 use trackside_core::{TaskId, Timestamp};
 
 use super::queue::{Place, Queue, Task};
-use crate::{DeadCursor, DeadLetter, PeekedTask, QueueStats, TaskState, TaskStatus, limits};
+use crate::{
+    BrakeChange, BrakePage, BrakeScope, DeadCursor, DeadLetter, MAX_BATCH, PeekedTask, QueueStats, TaskState,
+    TaskStatus, limits,
+};
 
 impl Queue {
     /// Where a task is; `None` when it is unknown or its retention is over.
@@ -65,6 +68,37 @@ impl Queue {
                 crashes: task.crashes,
             })
             .collect()
+    }
+
+    /// In the order of revisions, which are the cursors: a brake that changes meanwhile moves towards the end.
+    pub(super) fn braked(&self, cursor: u64) -> BrakePage {
+        let mut brakes: Vec<BrakeChange> = self
+            .brake
+            .iter()
+            .filter(|(_, (engaged, revision))| *engaged && (cursor == 0 || *revision > cursor))
+            .map(|(scope, (engaged, revision))| BrakeChange {
+                scope: scope.clone(),
+                engaged: *engaged,
+                revision: *revision,
+            })
+            .collect();
+        brakes.sort_unstable_by_key(|brake| brake.revision);
+        let Some(last) = brakes.get(MAX_BATCH - 1).map(|brake| brake.revision) else {
+            return BrakePage { brakes, next: 0 };
+        };
+        // Those of one revision stay together.
+        let end = brakes.partition_point(|brake| brake.revision <= last);
+        let next = if end < brakes.len() { last } else { 0 };
+        brakes.truncate(end);
+        BrakePage { brakes, next }
+    }
+
+    pub(super) fn parked_count(&self, scope: &BrakeScope) -> u64 {
+        let of = |len: usize| u64::try_from(len).unwrap_or(u64::MAX);
+        match scope {
+            BrakeScope::User(user) => self.parked.get(&Some(user.clone())).map_or(0, |ids| of(ids.len())),
+            BrakeScope::Everyone => self.parked.values().map(|ids| of(ids.len())).sum(),
+        }
     }
 
     fn unfinished_status(&self, task: &Task) -> TaskStatus {

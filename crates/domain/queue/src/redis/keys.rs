@@ -14,7 +14,7 @@
 //! | `T:own` | hash | id → `<fence>\|<started>\|<worker>\|<user>` of each active task | never: unfinished work |
 //! | `T:crash` | hash | id → leases that ended unsettled | removed with the task |
 //! | `T:parked` | sorted set | `<user>\0<id>`, all with score 0, so that they are in order | never: unfinished work |
-//! | `T:brake` | hash | user, or `* everyone` → `p<revision>` engaged or `r<revision>` released | a day after the last release |
+//! | `T:brake` | hash | user, or `* everyone` → `p<revision>` engaged or `r<revision>@<time>` released | a day after the last release; while a brake is on, releases that old are dropped one by one |
 //! | `T:orders` | hash | id → `cancel:<reason>` for active tasks | removed with the task |
 //! | `T:dead` | sorted set | id of each dead letter by its time of death | never: a dead letter waits for a decision |
 //! | `T:done:<bucket>` | hash | id → final record; the bucket is the id's time in units of 65.536 s | retention after the last write |
@@ -73,6 +73,16 @@ impl QueueKeys {
     /// The list of normal priority, into which plain clients push.
     pub(super) fn normal(&self) -> &str {
         &self.fixed[2]
+    }
+
+    /// The sorted set of parked tasks.
+    pub(super) fn parked(&self) -> &str {
+        &self.fixed[9]
+    }
+
+    /// The hash of brakes.
+    pub(super) fn brake(&self) -> &str {
+        &self.fixed[10]
     }
 
     /// The list of the wake-up token.

@@ -32,8 +32,7 @@ local function edit(record, change)
   return front .. changed .. rest, true
 end
 
--- The plain list is the one key that other programs may have made. Called before anything is written: a script that
--- fails half-way is not undone.
+-- The plain list may be another program's. Called before anything is written: what fails half-way is not undone.
 local function check_list() redis.call('LLEN', KEYS[3]) end
 
 -- What is written here may be written although the memory is full: removing comes first, even if nothing is there to

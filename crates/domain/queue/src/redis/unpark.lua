@@ -3,7 +3,7 @@
 -- KEYS: as in lib.lua.
 -- ARGV: 3 user, or nothing for everyone, 4 '1' when everyone is meant, 5 how many at most.
 -- Returns: how many.
--- Bound: 256 tasks, and one look-up for each user with parked tasks whose own brake is on.
+-- Bound: 256 tasks, and two look-ups for each user with parked tasks whose own brake is on.
 check_list()
 local user, limit = ARGV[3], tonumber(ARGV[5])
 local braked = tonumber(redis.call('HGET', META, 'braked') or 0)
@@ -11,19 +11,22 @@ if is_braked(user, braked) then return 0 end
 local low, high = '[' .. user .. '\0', '(' .. user .. '\1'
 if ARGV[4] == '1' then low, high = '-', '+' end
 local members, ids = {}, {}
-local page = redis.call('ZREVRANGEBYLEX', PARKED, high, low, 'LIMIT', 0, limit)
+local size = limit
+local page = redis.call('ZREVRANGEBYLEX', PARKED, high, low, 'LIMIT', 0, size)
 while #page > 0 and #ids < limit do
+  size = size * 2
   for _, member in ipairs(page) do
     local owner, id = string.match(member, '^([^%z]*)%z(.*)$')
     high = '(' .. member
     if is_braked(owner, braked) then
-      high = '(' .. owner .. '\0'
+      -- One is enough to see whose tasks come next: many may be braked.
+      high, size = '(' .. owner .. '\0', 1
       break
     end
     members[#members + 1], ids[#ids + 1] = member, id
     if #ids == limit then break end
   end
-  page = #ids < limit and redis.call('ZREVRANGEBYLEX', PARKED, high, low, 'LIMIT', 0, limit - #ids) or {}
+  page = #ids < limit and redis.call('ZREVRANGEBYLEX', PARKED, high, low, 'LIMIT', 0, math.min(size, limit - #ids)) or {}
 end
 if #ids == 0 then return 0 end
 

@@ -10,7 +10,7 @@ use super::{
     record::{self, Own, Record},
     scripts::{LETTERS, PEEK, STATS, STATUS},
 };
-use crate::{BrakeScope, DeadLetter, Error, PeekedTask, QueueStats, TaskState, TaskStatus};
+use crate::{BrakeChange, BrakePage, BrakeScope, DeadLetter, Error, PeekedTask, QueueStats, TaskState, TaskStatus};
 
 /// The user of a scope; everyone is nobody's name.
 pub(super) fn user_of(scope: &BrakeScope) -> &str {
@@ -18,6 +18,25 @@ pub(super) fn user_of(scope: &BrakeScope) -> &str {
         BrakeScope::User(user) => user.as_str(),
         BrakeScope::Everyone => "",
     }
+}
+
+/// How everyone is written in the hash of brakes.
+const EVERYONE: &str = "* everyone";
+
+/// The engaged ones of a page of the hash of brakes; what is not of ours is passed over.
+pub(super) fn braked(reply: Reply) -> Result<BrakePage, trackside_redis::Error> {
+    let [next, entries] = reply.into_array_of()?;
+    let mut page = BrakePage { next: next.as_u64()?, brakes: Vec::new() };
+    for (scope, value) in entries.into_pairs()? {
+        let (Ok(scope), Ok(value)) = (scope.into_string(), value.into_string()) else { continue };
+        let scope =
+            if scope == EVERYONE { Some(BrakeScope::Everyone) } else { scope.parse().ok().map(BrakeScope::User) };
+        let revision = value.strip_prefix('p').and_then(|revision| revision.parse().ok());
+        if let (Some(scope), Some(revision)) = (scope, revision) {
+            page.brakes.push(BrakeChange { scope, engaged: true, revision });
+        }
+    }
+    Ok(page)
 }
 
 pub(super) fn count(reply: &Reply, script: &Script) -> Result<usize, Error> {

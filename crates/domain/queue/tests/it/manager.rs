@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use tokio::time::{Instant, sleep};
 use trackside_core::{ErrorKind, QueueName, TaskId};
 use trackside_queue::{
-    BrakeChange, BrakeScope, CancelOutcome, Due, Error, Fence, LeaseRequest, NewTask, Order, QueueManager,
+    BrakeChange, BrakeScope, CancelOutcome, Due, Error, Fence, LeaseRequest, NewTask, Order, QueueManager, QueueStore,
     RegistrationHook, RetryPolicy, TaskOptions, TaskState,
 };
 
@@ -100,7 +100,7 @@ async fn a_hook_runs_once_before_a_queue_is_used_and_again_when_it_failed() {
     assert_eq!(hook.0.load(Ordering::SeqCst), 2, "failed once, succeeded once");
     let leased = bench.queues.lease(&bench.queue, request(10, Duration::ZERO)).await.unwrap();
     assert_eq!(leased, [], "the brake was there before the first task");
-    assert_eq!(bench.queues.parked_count().await.unwrap(), 10);
+    assert_eq!(bench.queues.parked(&BrakeScope::Everyone).await.unwrap(), 10);
 }
 
 #[tokio::test(start_paused = true)]
@@ -208,9 +208,9 @@ async fn the_brake_reaches_every_queue_and_its_release_returns_everything() {
             assert_eq!(bench.queues.lease(queue, request(256, Duration::ZERO)).await.unwrap(), []);
         }
     }
-    assert_eq!(bench.queues.parked_count().await.unwrap(), 900);
+    assert_eq!(bench.queues.parked(&BrakeScope::Everyone).await.unwrap(), 900);
     bench.queues.apply_brake(&everyone(false, 2)).await.unwrap();
-    assert_eq!(bench.queues.parked_count().await.unwrap(), 0);
+    assert_eq!(bench.queues.parked(&BrakeScope::Everyone).await.unwrap(), 0);
     assert_eq!(bench.queues.stats(&queues[2]).await.unwrap().ready, [0, 0, 300, 0]);
 }
 
@@ -251,4 +251,42 @@ async fn a_paused_queue_keeps_its_tasks_until_it_is_resumed() {
     bench.queues.resume(&bench.queue).await.unwrap();
     let tasks = bench.queues.lease(&bench.queue, request(1, Duration::ZERO)).await.unwrap();
     assert_eq!(tasks[0].id, id);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_brake_that_nobody_will_release_is_let_go_and_what_it_held_returns() {
+    let bench = Bench::new();
+    let of = |user: &str| BrakeScope::User(user.parse().unwrap());
+    for user in ["left", "on", "newer", "stranded"] {
+        let mut task = bench.task("work");
+        task.options.user_id = Some(user.parse().unwrap());
+        bench.queues.enqueue(&bench.queue, task).await.unwrap();
+    }
+    for (user, revision) in [("left", 5), ("on", 6), ("newer", 9), ("stranded", 1)] {
+        let change = BrakeChange { scope: of(user), engaged: true, revision };
+        bench.queues.apply_brake(&change).await.unwrap();
+    }
+    assert_eq!(bench.queues.lease(&bench.queue, request(10, Duration::ZERO)).await.unwrap(), []);
+    // A process that died after it had told the queue of the release, and before it had returned the task.
+    let release = BrakeChange { scope: of("stranded"), engaged: false, revision: 2 };
+    bench.store.set_brake(&bench.queue, &release).await.unwrap();
+
+    let on = [of("on")].into_iter().collect();
+    assert_eq!(bench.queues.reconcile_brakes(&on, 7).await.unwrap(), 1);
+    for (user, parked) in [("left", 0), ("on", 1), ("newer", 1), ("stranded", 0)] {
+        assert_eq!(bench.queues.parked(&of(user)).await.unwrap(), parked, "{user}");
+    }
+    assert_eq!(bench.queues.lease(&bench.queue, request(10, Duration::ZERO)).await.unwrap().len(), 2);
+    assert_eq!(bench.queues.reconcile_brakes(&on, 8).await.unwrap(), 0, "nothing is left to do");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_without_end_is_no_panic() {
+    let bench = Bench::new();
+    let queues = bench.queues.clone();
+    let queue = bench.queue.clone();
+    let waiting = tokio::spawn(async move { queues.lease(&queue, request(1, Duration::MAX)).await });
+    tokio::task::yield_now().await;
+    bench.queues.enqueue(&bench.queue, bench.task("work")).await.unwrap();
+    assert_eq!(waiting.await.unwrap().unwrap().len(), 1);
 }

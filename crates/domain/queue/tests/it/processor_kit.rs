@@ -14,9 +14,9 @@ use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 use trackside_core::{Clock, ErrorKind, QueueName, TaskId, Timestamp};
 use trackside_queue::{
-    BrakeChange, BrakeScope, Config, DeadCursor, DeadLetter, Error, Handlers, MemoryQueueStore, NewTask, PeekedTask,
-    ProcessorConfig, ProcessorHandle, QueueManager, QueueStats, QueueStore, Step, StepReply, TaskEvent, TaskObserver,
-    TaskProcessor, TaskState, TaskStatus,
+    BrakeChange, BrakePage, BrakeScope, Config, DeadCursor, DeadLetter, Error, Handlers, MemoryQueueStore, NewTask,
+    PeekedTask, ProcessorConfig, ProcessorHandle, QueueManager, QueueStats, QueueStore, Step, StepReply, TaskEvent,
+    TaskObserver, TaskProcessor, TaskState, TaskStatus,
 };
 
 use crate::names::unique_queue;
@@ -131,6 +131,12 @@ impl QueueStore for Wire {
     }
     async fn unpark(&self, queue: &QueueName, scope: &BrakeScope, limit: usize) -> Result<usize, Error> {
         self.call(self.store.unpark(queue, scope, limit)).await
+    }
+    async fn braked(&self, queue: &QueueName, cursor: u64) -> Result<BrakePage, Error> {
+        self.call(self.store.braked(queue, cursor)).await
+    }
+    async fn parked(&self, queue: &QueueName, scope: &BrakeScope) -> Result<u64, Error> {
+        self.call(self.store.parked(queue, scope)).await
     }
     async fn dead_letters(
         &self,

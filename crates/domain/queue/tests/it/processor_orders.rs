@@ -92,7 +92,7 @@ async fn the_brake_stops_a_users_tasks_and_parks_them_until_it_is_released() {
     bench.reaches(ann, TaskState::Parked).await;
     let later = bench.enqueue(task_of(&bench, "ann")).await;
     bench.reaches(later, TaskState::Parked).await;
-    assert_eq!(bench.queues.parked_count().await.unwrap(), 2);
+    assert_eq!(bench.queues.parked(&BrakeScope::Everyone).await.unwrap(), 2);
     assert_eq!(bench.state(bob).await, TaskState::Active, "the brake is for one user");
     assert_eq!(running.handle.running().len(), 1);
     running.queues.apply_brake(&brake("ann", false, 2)).await.unwrap();

@@ -143,3 +143,20 @@ async fn the_brake_is_obeyed_although_the_memory_of_redis_is_full() {
     redis.store.set_paused(&queue, true).await.unwrap();
     assert_eq!(redis.store.stats(&queue).await.unwrap().parked, 1);
 }
+
+#[tokio::test]
+async fn releases_are_forgotten_after_a_day_also_while_another_brake_is_on() {
+    let (redis, server) = (OnRedis::shared().await, RedisServer::shared().await);
+    let queue = redis.queue();
+    let change = |user: &str, engaged, revision| BrakeChange {
+        scope: BrakeScope::User(user.parse().unwrap()),
+        engaged,
+        revision,
+    };
+    redis.store.set_brake(&queue, &change("held", true, 1)).await.unwrap();
+    redis.store.set_brake(&queue, &change("free", false, 2)).await.unwrap();
+    redis.store.set_brake(&queue, &change("free", true, 1)).await.unwrap();
+    redis.advance(Duration::from_secs(25 * 60 * 60)).await;
+    redis.store.set_brake(&queue, &change("held", true, 3)).await.unwrap();
+    assert_eq!(server.cli(&["HGETALL", &redis.tagged(&queue, "brake")]), "held\np3");
+}
