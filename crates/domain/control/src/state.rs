@@ -8,6 +8,9 @@ use trackside_core::{Timestamp, UserId};
 
 use crate::Error;
 
+/// The longest pause that ends by itself: ten years, so that no store's clock overflows.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
+
 /// Whom a brake holds. On the wire and in keys, everyone is `*`.
 ///
 /// ```
@@ -174,6 +177,9 @@ impl PauseRequest {
         }
         if self.expires_in.is_some_and(|time| time < Duration::from_millis(1)) {
             return invalid("expires_in_s", "must be more than 0");
+        }
+        if self.expires_in.is_some_and(|time| time > LONGEST_PAUSE) {
+            return invalid("expires_in_s", "longer than ten years; leave it out for a pause without end");
         }
         Ok(())
     }

@@ -8,6 +8,11 @@ use trackside_core::Timestamp;
 
 use crate::{Config, Error, ProgressId};
 
+/// The shortest and the longest time to live that may be asked for: a year. A store refuses a time beyond its clock, and
+/// one that is never reached would keep the operation for good.
+const MIN_TTL: Duration = Duration::from_secs(1);
+const MAX_TTL: Duration = Duration::from_secs(365 * 24 * 3_600);
+
 /// How an operation or a step stands.
 ///
 /// ```
@@ -67,7 +72,7 @@ pub struct StepSpec {
 pub struct NewOperation {
     /// Its steps in order; none when there is only one percentage.
     pub steps: Vec<StepSpec>,
-    /// How long it is kept after its last event, running or ended, instead of the configured times.
+    /// How long it is kept after its last event, running or ended, instead of the configured times; 1 s to a year.
     pub ttl: Option<Duration>,
 }
 
@@ -203,8 +208,8 @@ impl NewOperation {
         if self.steps.len() > config.max_steps {
             return invalid("steps", format!("{} steps, at most {}", self.steps.len(), config.max_steps));
         }
-        if self.ttl.is_some_and(|ttl| ttl < Duration::from_secs(1)) {
-            return invalid("ttl_s", "must be at least 1".into());
+        if self.ttl.is_some_and(|ttl| !(MIN_TTL..=MAX_TTL).contains(&ttl)) {
+            return invalid("ttl_s", format!("must be from {} to {}", MIN_TTL.as_secs(), MAX_TTL.as_secs()));
         }
         for (index, step) in self.steps.iter().enumerate() {
             if step.name.is_empty() || step.name.len() > 128 {
@@ -349,6 +354,8 @@ mod tests {
             of(&[("a", f64::NAN)]),
             of(&[("a", 1.0), ("b", 1.0), ("c", 1.0)]),
             NewOperation { steps: vec![], ttl: Some(Duration::from_millis(1)) },
+            NewOperation { steps: vec![], ttl: Some(MAX_TTL + Duration::from_secs(1)) },
+            NewOperation { steps: vec![], ttl: Some(Duration::from_secs(u64::MAX)) },
         ] {
             assert!(matches!(bad.validate(&config), Err(Error::InvalidInput { .. })), "{bad:?}");
         }
