@@ -170,7 +170,7 @@ impl TaskHandler for JobHandler {
             "job.run",
             job.id = %task.id,
             task.kind = task.kind,
-            correlation_id = %task.correlation_id,
+            correlation.id = %task.correlation_id,
             task.attempt = task.attempt,
         );
         Box::pin(self.run(task, context)).instrument(span).await

@@ -27,6 +27,7 @@ use tokio::{
     process::{Child, Command},
     sync::mpsc,
 };
+use tokio_util::sync::CancellationToken;
 use trackside_core::{CorrelationId, TaskId, TraceParent};
 
 pub use folder::JobFolders;
@@ -208,13 +209,17 @@ impl Runner {
         };
         let pump = Pump::new(&mut child, self.config.lines, events);
         let (stdin, params) = (child.stdin.take(), Value::Object(run.params.clone()).to_string());
+        let (drain, over) = (pump.stop_handle(), CancellationToken::new());
         let supervise = async {
             let ended = self.supervise(&mut child, manifest.timeout, stop, &mut group).await;
             leftovers::kill_own(run.job_id, &folder).await;
+            // Nothing of the run is alive, but what escaped may hold the pipes open: they are given a bounded time.
+            drain.stop_after(DRAIN);
+            over.cancel();
             ended
         };
-        let (ended, tail, ()) =
-            tokio::join!(supervise_then_drain(supervise, pump.stop_handle()), pump.run(), write_params(stdin, params));
+        let (ended, tail, _) =
+            tokio::join!(supervise, pump.run(), over.run_until_cancelled(write_params(stdin, params)));
         let ended = ended.map_err(|source| Error::io("wait for", &program, source))?;
         self.report(&run, &folder, ended, &tail).await
     }
@@ -277,7 +282,7 @@ impl Runner {
         let exit_code = if let Ended::Exited(status) = ended { status.code() } else { None };
         let (outputs, refused) = outputs::collect(folder, &manifest.outputs, self.config.outputs).await?;
         let end = match (end, refused.is_empty()) {
-            (RunEnd::Completed, false) => RunEnd::Failed { error: format!("outputs refused: {}", refused.join("; ")) },
+            (RunEnd::Completed, false) => RunEnd::Failed { error: outputs::refusal(&refused) },
             (end, _) => end,
         };
         Ok(RunReport { end, exit_code, outputs })
@@ -290,13 +295,6 @@ impl RunReport {
     fn failed(error: String) -> Self {
         Self { end: RunEnd::Failed { error }, exit_code: None, outputs: Vec::new() }
     }
-}
-
-/// Once nothing of the run is alive the pipes hold what was printed last and then end; they are given a bounded time.
-async fn supervise_then_drain<T>(supervise: impl Future<Output = T>, pump_stop: pump::StopHandle) -> T {
-    let ended = supervise.await;
-    pump_stop.stop_after(DRAIN);
-    ended
 }
 
 /// Hands the parameters over and closes standard input, so that the tool sees its end.

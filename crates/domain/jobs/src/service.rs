@@ -17,7 +17,8 @@ pub use look::{JobPage, OutputFile};
 pub use submit::{JobReceipt, RunRequest};
 
 use crate::{
-    Config, Error, JobHandler, JobHistory, JobState, JobStatusStore, JobUpdateEvent, JobUpdates, Runner, ToolRegistry,
+    Config, Error, JOB_KIND, JobHandler, JobHistory, JobState, JobStatusStore, JobUpdateEvent, JobUpdates, Runner,
+    ToolRegistry,
     handler::{Reporter, Shared},
     live::LiveJobs,
 };
@@ -111,8 +112,15 @@ impl JobService {
     /// Calls a job off. One that waits never runs; one that runs is stopped with all its processes.
     ///
     /// # Errors
-    /// [`Error::UnknownJob`]; the queue's errors. May be repeated.
+    /// [`Error::UnknownJob`], also for a task that is no job; the queue's errors. May be repeated.
     pub async fn cancel(&self, id: TaskId, reason: &str) -> Result<CancelOutcome, Error> {
+        // With the history away, what the queue knows has to do: a job that runs away must be stoppable.
+        if matches!(self.find(id).await, Ok(None)) {
+            let task = self.queue.status(id).await?;
+            if task.is_none_or(|task| task.kind != JOB_KIND) {
+                return Err(Error::UnknownJob(id));
+            }
+        }
         let outcome = match self.queue.cancel(id, reason).await {
             Err(trackside_queue::Error::UnknownTask(_)) => return Err(Error::UnknownJob(id)),
             outcome => outcome?,

@@ -146,7 +146,14 @@ impl<'a> Reporter<'a> {
                 if let Some(error) = &self.record.error {
                     end["error"] = json!(error);
                 }
-                progress.finish(id, status, Some(end)).await
+                match progress.finish(id, status, Some(end)).await {
+                    // Too long for one event. The stream must end all the same; the record has the rest.
+                    Err(trackside_progress::Error::InvalidInput { .. }) => {
+                        let end = json!({ "exit_code": self.record.exit_code, "truncated": true });
+                        progress.finish(id, status, Some(end)).await
+                    }
+                    told => told,
+                }
             }
             None => progress.publish(id, EventKind::State, self.state()).await,
         };

@@ -11,6 +11,10 @@ use crate::{Error, OutputPatterns};
 
 /// Entries looked at in one run's folder.
 const MAX_ENTRIES: usize = 20_000;
+/// Bytes of the names of all outputs, as JSON: they travel in the result of the task and in the last event of the stream.
+const MAX_NAME_BYTES: usize = 16 * 1024;
+/// Refused files that are named; the others are counted.
+const MAX_NAMED: usize = 10;
 
 /// A file that a job left.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,7 +57,7 @@ pub(super) async fn collect(
     let collected = tokio::task::spawn_blocking(move || {
         let folder = fs::canonicalize(&folder)?;
         let mut collector =
-            Collector { folder, patterns, limits, entries: 0, total: 0, found: vec![], refused: vec![] };
+            Collector { folder, patterns, limits, entries: 0, total: 0, name_bytes: 0, found: vec![], refused: vec![] };
         collector.walk(&PathBuf::new())?;
         collector.found.sort_by(|a, b| a.name.cmp(&b.name));
         Ok((collector.found, collector.refused))
@@ -62,12 +66,22 @@ pub(super) async fn collect(
     collected.map_err(|source| Error::io("read", path, source))
 }
 
+/// Why a run failed whose outputs were refused, in a bounded sentence.
+pub(super) fn refusal(refused: &[String]) -> String {
+    let named = refused.iter().take(MAX_NAMED).map(String::as_str).collect::<Vec<_>>().join("; ");
+    match refused.len().saturating_sub(MAX_NAMED) {
+        0 => format!("outputs refused: {named}"),
+        more => format!("outputs refused: {named}; and {more} more"),
+    }
+}
+
 struct Collector {
     folder: PathBuf,
     patterns: OutputPatterns,
     limits: OutputLimits,
     entries: usize,
     total: u64,
+    name_bytes: usize,
     found: Vec<JobOutput>,
     refused: Vec<String>,
 }
@@ -100,9 +114,11 @@ impl Collector {
             self.refused.push(format!("{}: its name is not UTF-8", path.display()));
             return;
         };
-        match self.check(path) {
+        let name_bytes = serde_json::to_string(name).map_or(0, |json| json.len());
+        match self.check(path, name_bytes) {
             Ok(bytes) => {
                 self.total += bytes;
+                self.name_bytes += name_bytes;
                 let content_type = mime_guess::from_path(path).first_or_octet_stream().to_string();
                 self.found.push(JobOutput { name: name.to_owned(), bytes, content_type });
             }
@@ -110,7 +126,7 @@ impl Collector {
         }
     }
 
-    fn check(&self, path: &Path) -> Result<u64, String> {
+    fn check(&self, path: &Path, name_bytes: usize) -> Result<u64, String> {
         let real = fs::canonicalize(self.folder.join(path)).map_err(|error| error.to_string())?;
         if !real.starts_with(&self.folder) {
             return Err("a link that leaves the job's folder".to_owned());
@@ -125,6 +141,8 @@ impl Collector {
             Err(format!("more than {} bytes in all", limits.total_bytes))
         } else if self.found.len() >= limits.files {
             Err(format!("more than {} files", limits.files))
+        } else if self.name_bytes + name_bytes > MAX_NAME_BYTES {
+            Err(format!("names of more than {MAX_NAME_BYTES} bytes in all"))
         } else {
             Ok(bytes)
         }

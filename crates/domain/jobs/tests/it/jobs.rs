@@ -48,7 +48,17 @@ impl Worker {
 
 impl Site {
     pub(crate) async fn new() -> Result<Self> {
+        Self::of(Workshop::new()?).await
+    }
+
+    /// With one more tool.
+    async fn with_tool(name: &str, script: &str, more: &str) -> Result<Self> {
         let workshop = Workshop::new()?;
+        workshop.add(name, script, more)?;
+        Self::of(workshop).await
+    }
+
+    async fn of(workshop: Workshop) -> Result<Self> {
         workshop.add(
             "hello",
             "echo looking; echo '{\"progress\": 40, \"message\": \"half way\"}'; echo hi > hi.txt",
@@ -317,5 +327,38 @@ async fn a_job_is_found_in_the_history_when_its_status_has_expired() -> Result<(
     site.status.put(&job, Duration::from_secs(600)).await?;
     assert_eq!(site.jobs.get(job.job_id).await?.context("unknown")?.source, JobSource::Status);
     assert!(site.jobs.get(job_id()).await?.is_none());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_stream_ends_also_when_the_end_is_too_long_to_tell() -> Result<()> {
+    let site = Site::with_tool(
+        "wordy",
+        "i=0; while [ $i -lt 66 ]; do : > \"$(printf '%0240d' $i)\"; i=$((i+1)); done\n\
+         head -c 8000 /dev/zero | tr '\\0' '\\001' >&2; exit 1",
+        "outputs = [\"*\"]",
+    )
+    .await?;
+    let worker = site.work();
+    let id = site.submit("wordy").await?;
+    let events = site.progress.events(&ProgressId::from(id), None).collect::<Vec<_>>();
+    let events = tokio::time::timeout(SOON, events).await?;
+    let last = events.last().context("no event")?;
+    assert_eq!(last.kind, EventKind::End);
+    assert!(last.data.contains("failed"), "{}", last.data);
+    let record = site.jobs.get(id).await?.context("unknown")?.record;
+    assert_eq!((record.outputs.len(), record.exit_code), (66, Some(1)), "the record has everything");
+    worker.stop().await
+}
+
+#[tokio::test]
+async fn a_task_that_is_no_job_is_not_called_off_as_one() -> Result<()> {
+    let site = Site::new().await?;
+    let task = NewTask::new(&queue(), "embed.document", "{}");
+    let id = task.id;
+    site.queues.enqueue(&queue(), task).await?;
+    assert!(matches!(site.jobs.cancel(id, "by mistake").await, Err(Error::UnknownJob(_))));
+    let task = site.queues.status(id).await?.context("unknown")?;
+    assert_eq!(task.state.as_str(), "queued");
     Ok(())
 }

@@ -99,6 +99,48 @@ async fn a_program_that_is_missing_is_named() -> Result<()> {
     Ok(())
 }
 
+#[tokio::test]
+async fn parameters_that_nobody_reads_do_not_keep_a_run_open() -> Result<()> {
+    let workshop = Workshop::new()?;
+    // A daemon that left the group and the environment and holds the tool's standard input, full of parameters.
+    let daemon = "echo $$ >> ../../../processes; exec sleep 600";
+    let script = format!(
+        "exec 3<&0; env -i PATH=\"$PATH\" setsid sh -c '{daemon}' <&3 >/dev/null 2>&1 &\n\
+                  while [ ! -s ../../../processes ]; do :; done"
+    );
+    let tool = workshop.tool(&script, "[parameters]\nproperties.text = { type = \"string\" }")?;
+    let run = workshop.run(&tool, json!({"text": "x".repeat(200_000)}));
+    let finished = tokio::time::timeout(SOON, run).await;
+    let left = processes(&workshop.folder.path().join("processes"), 1).await;
+    for process in &left {
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(*process), nix::sys::signal::Signal::SIGKILL)?;
+    }
+    assert_eq!(finished??.report.end, RunEnd::Completed);
+    Ok(())
+}
+
+#[tokio::test]
+async fn refused_outputs_make_a_short_sentence() -> Result<()> {
+    let mut workshop = Workshop::new()?;
+    workshop.config.outputs.files = 5;
+    let tool = workshop.tool("i=0; while [ $i -lt 1000 ]; do : > $i.txt; i=$((i+1)); done", "outputs = [\"*\"]")?;
+    let finished = workshop.run(&tool, none()).await?;
+    assert_eq!(finished.report.outputs.len(), 5);
+    assert!(finished.error().ends_with("; and 985 more"), "{}", finished.error());
+    assert!(finished.error().len() < 1_000);
+    Ok(())
+}
+
+#[tokio::test]
+async fn outputs_whose_names_are_a_burden_are_refused() -> Result<()> {
+    let workshop = Workshop::new()?;
+    let script = "i=0; while [ $i -lt 100 ]; do : > \"$(printf '%0240d' $i)\"; i=$((i+1)); done";
+    let finished = workshop.run(&*workshop.tool(script, "outputs = [\"*\"]")?, none()).await?;
+    assert_eq!(finished.report.outputs.len(), 67, "242 bytes each, 16 KiB in all");
+    assert!(finished.error().contains("names of more than 16384 bytes in all"), "{}", finished.error());
+    Ok(())
+}
+
 /// Children of the tool, in its group and (with `setsid`) outside of it; all ignore SIGTERM.
 const FAMILY: &str = "trap '' TERM\n\
     echo $$ >> ../../../processes\n\
