@@ -6,6 +6,7 @@ use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 use trackside_control::{AgentState, PauseReceipt, PauseRequest, ResumeReceipt, Verification};
 use trackside_core::{Timestamp, UserId};
+use trackside_queue::BrakeScope;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -115,7 +116,7 @@ struct VerificationView {
     stopped: Vec<String>,
     /// Tasks that were told to and still may.
     stopping: Vec<String>,
-    /// Tasks that wait in all queues for a brake to be released, of every paused user.
+    /// Tasks of the user that wait in all queues for the brake to be released.
     parked: u64,
     /// Tasks that were told to and did not in time.
     disobeying: Vec<String>,
@@ -210,7 +211,7 @@ async fn verify(
 ) -> Result<Json<VerificationView>, Problem> {
     let Verification { stopped, stopping, disobeying, verified } = state.control.verification(&user).await?;
     let paused = state.control.is_paused(&user);
-    let parked = if paused { state.queues.parked_count().await? } else { 0 };
+    let parked = if paused { state.queues.parked(&BrakeScope::User(user.clone())).await? } else { 0 };
     let user_id = user.to_string();
     Ok(Json(VerificationView { user_id, paused, stopped, stopping, parked, disobeying, verified }))
 }

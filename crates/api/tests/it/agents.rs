@@ -49,6 +49,23 @@ async fn nothing_of_a_paused_user_can_be_leased_once_the_pause_is_answered() {
 }
 
 #[tokio::test]
+async fn only_the_users_own_parked_tasks_are_counted() {
+    let service = Service::start().await;
+    let tasks = json!([
+        {"kind": "crawl", "payload": {}, "user_id": "user-42"}, {"kind": "crawl", "payload": {}, "user_id": "user-7"},
+        {"kind": "crawl", "payload": {}, "user_id": "user-42"}
+    ]);
+    body(service.post("/v1/queues/exports/tasks").json(&tasks).send().await.unwrap(), 202).await;
+    for user in ["user-42", "user-7"] {
+        body(service.post(&format!("/v1/agents/{user}/pause")).send().await.unwrap(), 200).await;
+    }
+    assert_eq!(service.lease("exports").await, serde_json::Value::Null, "all are parked");
+    for (user, parked) in [("user-42", 2), ("user-7", 1), ("user-9", 0)] {
+        assert_eq!(service.read(&format!("/v1/agents/{user}/brake")).await["parked"], parked, "{user}");
+    }
+}
+
+#[tokio::test]
 async fn a_pause_is_verified() {
     let service = Service::start().await;
     assert_eq!(service.read("/v1/agents/user-42/brake").await["verified"], false, "nothing is paused");

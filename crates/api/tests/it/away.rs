@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use serde_json::json;
 use trackside_core::{ErrorKind, QueueName, TaskId};
 use trackside_queue::{
-    BrakeChange, BrakeScope, DeadCursor, DeadLetter, Error, NewTask, PeekedTask, QueueStats, QueueStore, Step,
-    StepReply, TaskState, TaskStatus,
+    BrakeChange, BrakePage, BrakeScope, DeadCursor, DeadLetter, Error, NewTask, PeekedTask, QueueStats, QueueStore,
+    Step, StepReply, TaskState, TaskStatus,
 };
 
 use crate::service::{Service, problem, setup_over};
@@ -71,6 +71,14 @@ impl QueueStore for Away {
 
     async fn unpark(&self, _: &QueueName, _: &BrakeScope, _: usize) -> Result<usize, Error> {
         self.fails("unpark")
+    }
+
+    async fn braked(&self, _: &QueueName, _: u64) -> Result<BrakePage, Error> {
+        self.fails("braked")
+    }
+
+    async fn parked(&self, _: &QueueName, _: &BrakeScope) -> Result<u64, Error> {
+        self.fails("parked")
     }
 
     async fn dead_letters(&self, _: &QueueName, _: Option<DeadCursor>, _: usize) -> Result<Vec<DeadLetter>, Error> {
@@ -156,4 +164,13 @@ async fn the_brake_health_and_the_figures_answer_all_the_same() {
     let stats = service.read("/api/stats").await;
     assert_eq!(stats["unavailable"]["queues"], "The store is away");
     assert!(stats["jobs"].is_object());
+}
+
+#[tokio::test]
+async fn a_scrape_is_answered_without_the_queues() {
+    let service = Service::with(setup_over(Arc::new(Away(ErrorKind::Unavailable))).await).await;
+    let response = service.get("/metrics").send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    let metrics = response.text().await.unwrap();
+    assert!(metrics.contains("trackside_up 1") && !metrics.contains("trackside_queue_"), "{metrics}");
 }
