@@ -8,6 +8,7 @@ mod metrics;
 mod middleware;
 mod openapi;
 mod problem;
+mod queue_gauges;
 mod reach;
 mod router;
 mod routes;

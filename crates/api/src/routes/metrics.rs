@@ -7,7 +7,7 @@ use axum::{
 use http::header;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::ApiState;
+use crate::{ApiState, queue_gauges};
 
 const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -16,10 +16,13 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
 }
 
 /// Metrics for Prometheus
+///
+/// What this process measured, and how full the queues are. While the store is away the queues are left out.
 #[utoipa::path(
     get, path = "/metrics", tag = "health", operation_id = "get_metrics",
     responses((status = OK, body = String, content_type = "text/plain"))
 )]
 async fn metrics(State(state): State<ApiState>) -> Response {
-    ([(header::CONTENT_TYPE, EXPOSITION)], state.metrics.gather()).into_response()
+    let queues = queue_gauges::render(&state.queues).await;
+    ([(header::CONTENT_TYPE, EXPOSITION)], state.metrics.gather() + &queues).into_response()
 }

@@ -106,3 +106,25 @@ async fn metrics_are_answered_in_the_format_of_prometheus() {
     assert_eq!(response.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
     assert!(response.text().await.unwrap().contains("trackside_up 1"));
 }
+
+#[tokio::test]
+async fn a_scrape_asks_the_store_how_full_the_queues_are() {
+    let service = Service::start().await;
+    for _ in 0..3 {
+        service.enqueue("exports", json!({"kind": "k", "payload": 1, "priority": "high"})).await;
+    }
+    service.enqueue("exports", json!({"kind": "k", "payload": 1, "delay_ms": 60_000})).await;
+    service.lease("exports").await;
+    let metrics = service.get("/metrics").send().await.unwrap().text().await.unwrap();
+    for line in [
+        "# TYPE trackside_queue_ready gauge",
+        "trackside_queue_ready{queue=\"exports\",priority=\"high\"} 2",
+        "trackside_queue_ready{queue=\"exports\",priority=\"normal\"} 0",
+        "trackside_queue_tasks{queue=\"exports\",state=\"active\"} 1",
+        "trackside_queue_tasks{queue=\"exports\",state=\"delayed\"} 1",
+        "trackside_queue_paused{queue=\"exports\"} 0",
+    ] {
+        assert!(metrics.lines().any(|given| given == line), "{line}\n{metrics}");
+    }
+    assert!(metrics.contains("trackside_queue_oldest_age_seconds{queue=\"exports\"} "), "{metrics}");
+}
