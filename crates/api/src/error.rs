@@ -35,6 +35,8 @@ impl From<trackside_queue::Error> for Problem {
     fn from(error: trackside_queue::Error) -> Self {
         use trackside_queue::Error;
         match error {
+            // The one field that has another name on the wire.
+            Error::InvalidTask { field: "retry", reason } => Self::invalid_field("backoff", reason),
             Error::InvalidTask { field, reason } => Self::invalid_field(field, reason),
             Error::LeaseLost(_) => Self::new(ProblemKind::LeaseLost).with_detail(error.to_string()),
             _ => by_kind(error.kind(), error),

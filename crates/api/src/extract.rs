@@ -1,8 +1,10 @@
 //! Extractors that refuse with a problem document naming each field.
 
 mod diagnosis;
+mod idempotency;
 mod json;
 mod params;
 
+pub(crate) use idempotency::NoIdempotencyKey;
 pub(crate) use json::{OneOrMany, OptionalJson, StrictJson};
 pub(crate) use params::{StrictPath, StrictQuery};

@@ -17,6 +17,7 @@ pub(crate) enum ProblemKind {
     InvalidRequest,
     LimitExceeded,
     Internal,
+    IdempotencyKeyNotSupported,
     StoreUnavailable,
     StoreRefused,
     RequestTimeout,
@@ -29,7 +30,7 @@ pub(crate) enum ProblemKind {
 
 impl ProblemKind {
     /// Every kind that has a page.
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::MalformedJson,
         Self::CrossSiteRequest,
         Self::HostNotAllowed,
@@ -42,6 +43,7 @@ impl ProblemKind {
         Self::InvalidRequest,
         Self::LimitExceeded,
         Self::Internal,
+        Self::IdempotencyKeyNotSupported,
         Self::StoreUnavailable,
         Self::StoreRefused,
         Self::RequestTimeout,
@@ -127,13 +129,21 @@ impl ProblemKind {
                 "The service failed",
                 "A defect or a failure on this machine. The log has the cause under the correlation id.",
             ),
+            Self::IdempotencyKeyNotSupported => (
+                "idempotency-key-not-supported",
+                StatusCode::NOT_IMPLEMENTED,
+                "Idempotency keys are not supported yet",
+                "This version does not remember the header Idempotency-Key and refuses the request rather than have it \
+                 done twice. Send it without the header; look at the queue, or at the list of jobs, before repeating a \
+                 request whose outcome is unknown.",
+            ),
             Self::StoreUnavailable => (
                 "store-unavailable",
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The store is away",
-                "Nothing is promised while the store cannot be reached. Try again after Retry-After: every request of \
-                 this service may be repeated. When `detail` says that the outcome is unknown, the request may have \
-                 had its effect.",
+                "Nothing is promised while the store cannot be reached. Try again after Retry-After. When `detail` says \
+                 that the outcome is unknown, the request may have had its effect: repeating it does no harm, except \
+                 that a task or a job is then asked for twice.",
             ),
             Self::StoreRefused => (
                 "store-refused",
@@ -146,7 +156,8 @@ impl ProblemKind {
                 "request-timeout",
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The request took too long",
-                "It was given up. Whether it had its effect is unknown; it may be repeated.",
+                "It was given up. Whether it had its effect is unknown: repeating it does no harm, except that a task or a \
+                 job is then asked for twice.",
             ),
             Self::ShuttingDown => (
                 "shutting-down",

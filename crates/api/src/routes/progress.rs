@@ -27,7 +27,7 @@ struct StartRequest {
     /// Its steps in order; none when there is only one percentage.
     #[serde(default)]
     steps: Vec<Step>,
-    /// How long it is kept after its last event, in seconds.
+    /// How long it is kept after its last event, in seconds: 1 to 31 536 000, a year.
     ttl_s: Option<u64>,
 }
 

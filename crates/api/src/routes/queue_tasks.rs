@@ -19,7 +19,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::queues::require;
 use crate::{
     ApiState,
-    extract::{OneOrMany, StrictJson, StrictPath, StrictQuery},
+    extract::{NoIdempotencyKey, OneOrMany, StrictJson, StrictPath, StrictQuery},
     middleware::correlation::RequestContext,
     problem::Problem,
     wire::{self, Backoff, Priority, TaskState},
@@ -118,6 +118,7 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
 /// Enqueue one task, or an array of them
 ///
 /// The queue comes into being with its first task. Of an array, either all tasks are acceptable or none is accepted.
+/// `Idempotency-Key` is not supported yet: a request that carries it is refused with 501 and adds nothing.
 #[utoipa::path(
     post, path = "/v1/queues/{queue}/tasks", tag = "queues", operation_id = "enqueue_tasks",
     params(("queue" = String, Path, description = "The queue's name", example = "agent_tasks")),
@@ -131,6 +132,7 @@ async fn enqueue(
     State(state): State<ApiState>,
     StrictPath(queue): StrictPath<QueueName>,
     context: RequestContext,
+    _: NoIdempotencyKey,
     StrictJson(request): StrictJson<OneOrMany<EnqueueRequest>>,
 ) -> Result<Response, Problem> {
     match request {

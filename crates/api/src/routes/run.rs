@@ -11,7 +11,13 @@ use trackside_core::UserId;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{ApiState, extract::StrictJson, middleware::correlation::RequestContext, problem::Problem, wire::Priority};
+use crate::{
+    ApiState,
+    extract::{NoIdempotencyKey, StrictJson},
+    middleware::correlation::RequestContext,
+    problem::Problem,
+    wire::Priority,
+};
 
 /// A tool to run.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -49,7 +55,8 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
 
 /// Run a tool
 ///
-/// The parameters are checked against the tool's schema before anything is accepted.
+/// The parameters are checked against the tool's schema before anything is accepted. `Idempotency-Key` is not supported
+/// yet: a request that carries it is refused with 501 and does nothing.
 #[utoipa::path(
     post, path = "/api/run", tag = "tools and jobs", operation_id = "run_tool", request_body = Request,
     responses((status = ACCEPTED, body = Accepted, headers(("Location" = String, description = "The job"))))
@@ -57,6 +64,7 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
 async fn run(
     State(state): State<ApiState>,
     context: RequestContext,
+    _: NoIdempotencyKey,
     StrictJson(request): StrictJson<Request>,
 ) -> Result<Response, Problem> {
     let wanted = trackside_jobs::RunRequest {
