@@ -3,6 +3,7 @@
 mod diagnosis;
 mod idempotency;
 mod json;
+mod object;
 mod params;
 
 pub(crate) use idempotency::NoIdempotencyKey;

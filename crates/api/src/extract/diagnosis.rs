@@ -75,7 +75,17 @@ fn read_message(path: &str, message: &str) -> FieldError {
         false => None,
     };
     let field = if parent.is_empty() { "body".to_owned() } else { parent.to_owned() };
-    FieldError { field, message: message.to_owned(), suggestion }
+    FieldError { field, message: in_words_of_json(message), suggestion }
+}
+
+/// serde speaks of sequences, maps and Rust's structs; the caller sent arrays and objects.
+fn in_words_of_json(message: &str) -> String {
+    let message = message.replace("invalid type: sequence", "invalid type: array");
+    let message = message.replace("invalid type: map", "invalid type: object");
+    match message.split_once("expected struct ") {
+        Some((found, _)) => format!("{found}expected an object"),
+        None => message,
+    }
 }
 
 /// The candidate most like `given`, when it is like it at all.

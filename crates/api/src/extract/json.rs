@@ -14,8 +14,11 @@ use serde::{
 };
 use utoipa::ToSchema;
 
-use super::diagnosis;
-use crate::problem::{Problem, ProblemKind};
+use super::{diagnosis, object::Object};
+use crate::{
+    ApiState,
+    problem::{Problem, ProblemKind},
+};
 
 /// A JSON body.
 #[derive(Debug)]
@@ -35,19 +38,19 @@ pub(crate) enum OneOrMany<T> {
 
 // === impl StrictJson, OptionalJson ===
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for StrictJson<T> {
+impl<T: DeserializeOwned> FromRequest<ApiState> for StrictJson<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Self::Rejection> {
+    async fn from_request(request: Request, state: &ApiState) -> Result<Self, Self::Rejection> {
         require_json(request.headers())?;
         parse(&read(request, state).await?).map(Self)
     }
 }
 
-impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalJson<T> {
+impl<T: DeserializeOwned + Default> FromRequest<ApiState> for OptionalJson<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Self::Rejection> {
+    async fn from_request(request: Request, state: &ApiState) -> Result<Self, Self::Rejection> {
         let media_type = require_json(request.headers());
         let body = read(request, state).await?;
         if body.is_empty() {
@@ -58,11 +61,12 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalJ
     }
 }
 
-async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+async fn read(request: Request, state: &ApiState) -> Result<Bytes, Problem> {
     Bytes::from_request(request, state).await.map_err(|rejection: BytesRejection| {
         let detail = rejection.body_text();
         match rejection.into_response().status() {
-            StatusCode::PAYLOAD_TOO_LARGE => Problem::new(ProblemKind::PayloadTooLarge),
+            StatusCode::PAYLOAD_TOO_LARGE => Problem::new(ProblemKind::PayloadTooLarge)
+                .with_detail(format!("at most {} bytes are accepted", state.config.max_body_bytes)),
             other => Problem::new(ProblemKind::of_status(other)).with_detail(detail),
         }
     })
@@ -83,9 +87,12 @@ fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
 
 /// Reads a whole JSON text.
 pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    if body.trim_ascii().is_empty() {
+        return Err(Problem::new(ProblemKind::MalformedJson).with_detail("the body is empty"));
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let value =
-        serde_path_to_error::deserialize(&mut deserializer).map_err(|error| diagnosis::of_json::<T>(body, error))?;
+    let Object(value) = serde_path_to_error::deserialize(&mut deserializer)
+        .map_err(|error| diagnosis::of_json::<Object<T>>(body, error))?;
     deserializer.end().map_err(|error| Problem::new(ProblemKind::MalformedJson).with_detail(error.to_string()))?;
     Ok(value)
 }
@@ -107,7 +114,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for OneOrManyVisitor<T> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         let mut items = Vec::new();
-        while let Some(item) = seq.next_element()? {
+        while let Some(Object(item)) = seq.next_element()? {
             items.push(item);
         }
         Ok(OneOrMany::Many(items))
@@ -199,5 +206,20 @@ mod tests {
     #[test]
     fn a_body_of_another_shape_is_refused_as_the_body() {
         assert_eq!(refused::<OneOrMany<Task>>("7")["errors"][0]["field"], "body");
+    }
+
+    #[test]
+    fn an_array_is_not_taken_for_an_object_with_its_fields_in_order() {
+        let in_order = r#"["a", 1, "high", null]"#;
+        let expected = "invalid type: array, expected an object";
+        let problem = refused::<Task>(in_order);
+        assert_eq!(problem["errors"], json!([{"field": "body", "message": expected}]));
+        let problem = refused::<OneOrMany<Task>>(&format!("[{in_order}]"));
+        assert_eq!(problem["errors"], json!([{"field": "[0]", "message": expected}]));
+    }
+
+    #[test]
+    fn an_empty_body_is_called_empty() {
+        assert_eq!(refused::<Task>(" ")["detail"], "the body is empty");
     }
 }
