@@ -1,7 +1,9 @@
 //! Brings the brake to the queues: the control part knows who is paused, the queues park and stop their tasks.
 //!
 //! Three ways, so that no single failure leaves a task running: changes are applied as they are heard, everything is
-//! compared every few seconds, and a queue that this process meets for the first time is told before it is used.
+//! compared every few seconds, and a queue that this process meets for the first time is told before it is used. And one
+//! so that none leaves a task waiting: at the start, after a gap and every half minute the queues are asked which brakes
+//! they have, and those that nobody is paused by, such as a process leaves that died over a release, are let go.
 
 mod gate;
 mod reports;
@@ -25,7 +27,8 @@ pub(crate) use self::{
 
 /// How often the queues are compared with what is paused.
 const COMPARE_EVERY: Duration = Duration::from_secs(2);
-/// Every so many comparisons each brake is brought to the queues again, whatever this process believes they have.
+/// Every so many comparisons each brake is brought to the queues again, whatever this process believes they have, and
+/// they are asked for brakes that it knows nothing of.
 const REPEAT_EVERY: u32 = 15;
 
 /// Brings every brake into a queue that this process meets, before it is used.
@@ -34,11 +37,13 @@ pub(crate) struct BringBrake {
     control: AgentControl,
 }
 
-/// What the queues were told last, by scope.
-#[derive(Debug, Default)]
+/// What the queues were told last.
+#[derive(Debug)]
 struct Told {
-    /// Revision of the brake that is on, or of its release.
+    /// The last change of each scope; revision 0 when it failed, or may have got lost.
     changes: HashMap<BrakeScope, BrakeChange>,
+    /// The queues may have brakes that nobody is paused by.
+    has_doubts: bool,
 }
 
 // === impl BringBrake ===
@@ -64,7 +69,7 @@ pub(crate) async fn keep(control: AgentControl, queues: QueueManager, reports: R
     let mut events = control.watch();
     let mut compare = interval(COMPARE_EVERY);
     compare.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut told, mut round) = (Told::default(), 0_u32);
+    let (mut told, mut round) = (Told::new(), 0_u32);
     let forever = async {
         loop {
             tokio::select! {
@@ -74,7 +79,10 @@ pub(crate) async fn keep(control: AgentControl, queues: QueueManager, reports: R
                         told.apply(&queues, scope.clone(), released(&scope, revision)).await;
                     }
                     Some(ControlEvent::Status { .. }) => {}
-                    Some(ControlEvent::Resync) => told.compare(&control, &queues).await,
+                    Some(ControlEvent::Resync) => {
+                        told.has_doubts = true;
+                        told.compare(&control, &queues).await;
+                    }
                     None => return,
                 },
                 _ = compare.tick() => {
@@ -93,6 +101,10 @@ pub(crate) async fn keep(control: AgentControl, queues: QueueManager, reports: R
 // === impl Told ===
 
 impl Told {
+    fn new() -> Self {
+        Self { changes: HashMap::new(), has_doubts: true }
+    }
+
     async fn pause(&mut self, queues: &QueueManager, reports: &Reports, brake: &BrakeState) {
         // What runs here stops first, also when the store is away and the pause has no revision yet.
         reports.ordered(&brake.scope);
@@ -113,13 +125,19 @@ impl Told {
                 self.changes.insert(scope, change);
             }
             Err(error) => {
-                self.changes.remove(&scope);
                 tracing::debug!(brake.scope = %scope, %error, "the queues could not be told of the brake yet");
+                self.failed(scope, &change);
             }
         }
     }
 
-    /// Tells the queues what they have not been told, and of every release that nobody mentioned.
+    /// A brake of an unknown revision is told again if it is on, and released if it is not.
+    fn failed(&mut self, scope: BrakeScope, change: &BrakeChange) {
+        self.changes.insert(scope, BrakeChange { engaged: true, revision: 0, scope: change.scope.clone() });
+    }
+
+    /// Tells the queues what they have not been told, and of every release that nobody mentioned; in doubt also of those
+    /// that this process knows nothing of.
     async fn compare(&mut self, control: &AgentControl, queues: &QueueManager) {
         let paused = control.paused();
         for brake in paused.brakes.iter().filter(|brake| brake.revision > 0) {
@@ -141,6 +159,22 @@ impl Told {
             let change = released(&scope, revision);
             self.apply(queues, scope, change).await;
         }
+        if self.has_doubts {
+            // After what is paused was brought, so that nothing is returned only to be parked again.
+            let on = paused.brakes.iter().map(|brake| self::scope(&brake.scope)).collect();
+            match queues.reconcile_brakes(&on, revision).await {
+                Ok(count) => {
+                    self.has_doubts = false;
+                    if count > 0 {
+                        tracing::warn!(
+                            brakes = count,
+                            "brakes that nobody is paused by were left in queues and let go"
+                        );
+                    }
+                }
+                Err(error) => tracing::debug!(%error, "the queues could not be asked for their brakes yet"),
+            }
+        }
     }
 
     /// Forgets which brakes are on in the queues, so that they are told again: another process may have been cut off.
@@ -149,6 +183,7 @@ impl Told {
             change.revision = 0;
         }
         self.changes.retain(|_, change| change.engaged);
+        self.has_doubts = true;
     }
 }
 
@@ -167,3 +202,6 @@ fn engaged(brake: &BrakeState) -> BrakeChange {
 fn released(of: &BrakeScope, revision: u64) -> BrakeChange {
     BrakeChange { scope: scope(of), engaged: false, revision }
 }
+
+#[cfg(test)]
+mod tests;
