@@ -12,6 +12,7 @@ mod serve;
 mod shutdown;
 mod startup_log;
 mod telemetry;
+mod traced;
 mod wiring;
 mod worker;
 

@@ -15,6 +15,7 @@ use crate::{
     failure::Failure,
     program::Program,
     shutdown, startup_log, telemetry,
+    traced::Traced,
     wiring::{self, Parts},
 };
 
@@ -50,11 +51,12 @@ pub(crate) fn start(
     stop: &CancellationToken,
 ) {
     let worker_id = WorkerId::generate("worker");
+    let handler = Traced(parts.jobs.handler());
     for queue in queues(config, parts) {
         let processor = TaskProcessor::new(
             parts.queues.clone(),
             queue,
-            Handlers::new().on(JOB_KIND, parts.jobs.handler()).fallback(parts.jobs.handler()),
+            Handlers::new().on(JOB_KIND, handler.clone()).fallback(handler.clone()),
             ProcessorConfig {
                 concurrency: NonZeroUsize::new(config.worker.concurrency).unwrap_or(NonZeroUsize::MIN),
                 task_timeout: Duration::from_millis(config.worker.task_timeout_ms),

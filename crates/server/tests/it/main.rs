@@ -8,3 +8,4 @@ mod outage;
 mod plain_list;
 mod service;
 mod sse;
+mod traces;
