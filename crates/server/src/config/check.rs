@@ -3,6 +3,7 @@
 use anyhow::ensure;
 use secrecy::ExposeSecret;
 use trackside_core::QueueName;
+use trackside_redis::RedisUrl;
 
 use super::Config;
 
@@ -40,6 +41,11 @@ pub(super) fn check(config: &Config) -> anyhow::Result<()> {
             name.parse::<QueueName>().map_err(|error| anyhow::anyhow!("{key}: {name:?}: {error}"))?;
         }
     }
+    let url = redis.url.expose_secret();
+    if !url.is_empty() {
+        // The reason never repeats the URL, which may carry a password.
+        url.parse::<RedisUrl>().map_err(|error| anyhow::anyhow!("redis.url: {error}"))?;
+    }
     let url = history.database_url.expose_secret();
     ensure!(
         url.is_empty() || url.starts_with("postgres://") || url.starts_with("postgresql://"),
@@ -67,6 +73,14 @@ mod tests {
     #[test]
     fn a_lease_must_outlive_its_renewal() {
         assert!(error_of("queue.renew_every_ms", "9000").contains("at most half"));
+    }
+
+    #[test]
+    fn a_redis_url_that_cannot_work_is_refused_without_being_printed() {
+        for url in ["http://:hunter2@h:6379", "redis://:hunter2@", "hunter2"] {
+            let error = error_of("redis.url", url);
+            assert!(error.starts_with("redis.url: ") && !error.contains("hunter2"), "{url}: {error}");
+        }
     }
 
     #[test]

@@ -43,6 +43,10 @@ async fn config_check_names_what_is_wrong() -> anyhow::Result<()> {
             .await?;
     assert_eq!(output.status.code(), Some(78), "{err}");
     assert!(err.contains("loopback only"), "{err}");
+    let arguments = ["config", "check", "--redis-url", "http://:hunter2@127.0.0.1"];
+    let (output, _, err) = run(trackside().current_dir(home.path()).args(arguments)).await?;
+    assert_eq!(output.status.code(), Some(78), "{err}");
+    assert!(err.contains("redis.url") && !err.contains("hunter2"), "{err}");
     Ok(())
 }
 
