@@ -8,7 +8,7 @@ use tokio::{net::TcpListener, time::timeout};
 use tokio_util::sync::CancellationToken;
 use trackside_api::{AllowedHosts, ApiConfig, ApiState, BuildInfo, MetricsSource, RedisView};
 use trackside_core::{HealthCheck, Timestamp};
-use trackside_redis::RedisService;
+use trackside_redis::{RedisService, ServerInfo};
 
 use crate::{
     config::{Config, Loaded},
@@ -44,7 +44,9 @@ pub(crate) async fn run(loaded: Loaded) -> Result<(), Failure> {
 
 /// Binds the address.
 pub(crate) async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address} (--listen names another address)"))
 }
 
 /// Serves HTTP until `stop` is cancelled and the open requests have ended, or their time is over.
@@ -123,6 +125,27 @@ impl RedisView for View {
 
     async fn info(&self) -> Result<serde_json::Value, String> {
         let info = self.0.server_info().await.map_err(|error| error.kind().as_str().to_owned())?;
-        serde_json::to_value(info).map_err(|_| "invalid_data".to_owned())
+        on_the_wire(&info).map_err(|_| "invalid_data".to_owned())
+    }
+}
+
+/// What the server says of itself; its one duration is in milliseconds, as everywhere on the wire.
+fn on_the_wire(info: &ServerInfo) -> serde_json::Result<serde_json::Value> {
+    let mut shown = serde_json::to_value(info)?;
+    if let Some(members) = shown.as_object_mut() {
+        members.remove("uptime");
+        members.insert("uptime_ms".to_owned(), u64::try_from(info.uptime.as_millis()).unwrap_or(u64::MAX).into());
+    }
+    Ok(shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_uptime_of_redis_is_shown_in_milliseconds() {
+        let shown = on_the_wire(&ServerInfo::parse("redis_version:7.0.15\r\nuptime_in_seconds:49\r\n")).unwrap();
+        assert_eq!((&shown["uptime_ms"], &shown["uptime"]), (&49_000.into(), &serde_json::Value::Null));
     }
 }
