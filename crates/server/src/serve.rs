@@ -120,7 +120,7 @@ impl RedisView for View {
     }
 
     fn breaker(&self) -> String {
-        format!("{:?}", self.0.breaker()).to_lowercase()
+        self.0.breaker().to_string()
     }
 
     async fn info(&self) -> Result<serde_json::Value, String> {
