@@ -135,7 +135,8 @@ async fn refused_outputs_make_a_short_sentence() -> Result<()> {
 async fn outputs_whose_names_are_a_burden_are_refused() -> Result<()> {
     let workshop = Workshop::new()?;
     let script = "i=0; while [ $i -lt 100 ]; do : > \"$(printf '%0240d' $i)\"; i=$((i+1)); done";
-    let finished = workshop.run(&workshop.tool(script, "outputs = [\"*\"]")?, none()).await?;
+    let tool = workshop.tool(script, "outputs = [\"*\"]")?;
+    let finished = workshop.run(&tool, none()).await?;
     assert_eq!(finished.report.outputs.len(), 67, "242 bytes each, 16 KiB in all");
     assert!(finished.error().contains("names of more than 16384 bytes in all"), "{}", finished.error());
     Ok(())
