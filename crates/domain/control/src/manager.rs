@@ -164,6 +164,12 @@ impl AgentControl {
         latch.brake(&BrakeScope::from(user_id.clone())).or_else(|| latch.brake(&BrakeScope::Everyone)).is_some()
     }
 
+    /// Whether the global brake is on, which holds tasks of nobody in particular too. From this process' memory.
+    #[must_use]
+    pub fn is_everyone_paused(&self) -> bool {
+        self.latch().brake(&BrakeScope::Everyone).is_some()
+    }
+
     /// Everything that is paused. From this process' memory.
     #[must_use]
     pub fn paused(&self) -> Paused {

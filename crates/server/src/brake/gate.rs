@@ -1,6 +1,6 @@
 //! The last word before a task starts here: what this process knows of the brake.
 
-use trackside_control::{AgentControl, BrakeScope};
+use trackside_control::AgentControl;
 use trackside_queue::{ClaimedTask, StartGate};
 
 /// Keeps tasks of paused users from starting, also while the queues have not heard of the pause.
@@ -21,7 +21,7 @@ impl StartGate for LatchedBrake {
     fn may_start(&self, task: &ClaimedTask) -> bool {
         match &task.user_id {
             Some(user_id) => !self.control.is_paused(user_id),
-            None => self.control.paused().brakes.iter().all(|brake| brake.scope != BrakeScope::Everyone),
+            None => !self.control.is_everyone_paused(),
         }
     }
 }
