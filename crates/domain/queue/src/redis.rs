@@ -1,5 +1,6 @@
 //! The store on Redis or Valkey: durable as the server is, shared by all processes.
 
+mod attributes;
 mod bell;
 mod call;
 mod keys;

@@ -19,6 +19,15 @@
 //! | `T:dead` | sorted set | id of each dead letter by its time of death | never: a dead letter waits for a decision |
 //! | `T:done:<bucket>` | hash | id → final record; the bucket is the id's time in units of 65.536 s | retention after the last write |
 //! | `T:wake` | list | one token at most, for those who wait | never: one byte |
+//! | `T:waiting` | hash | id → predecessors that have not ended yet, of each waiting task | never: unfinished work |
+//! | `T:next` | hash | id → tasks that wait for it | removed with the task |
+//! | `T:outbox` | list | messages to other queues that no worker has delivered yet | empty lists vanish |
+//! | `T:unique` | hash | unique key → id of the task that holds it | removed with the task |
+//! | `T:tenants` | sorted set | `<tenant>\0<id>` of each active task with a tenant, all with score 0 | removed with the lease |
+//! | `T:fair:critical` … `T:fair:low` | sorted set | `<tenant>\0<id>` of ready tasks that are shared out by tenant, all with score 0 | never: unfinished work |
+//! | `T:turns:critical` … `T:turns:low` | list | tenants with tasks in the set above, in the order of their turns | empty lists vanish |
+//! | `T:rates` | hash | `queue` or `<tenant>` → when the rate limit is free again | after the longest period |
+//! | `T:workers` | hash | worker → when it was last seen, its places and what it runs | a minute after the last sign of life |
 //! | `T:meta` | hash | `paused`, `fence`, counters, `braked` (engaged brakes), `gone_<level>` (ids in a list whose task was cancelled), times of the last step and grace | never: the queue's own state |
 //! | `trackside:queues` | set | the names of all known queues | never: the index |
 //!
@@ -28,7 +37,7 @@
 use trackside_core::{KeyPrefix, QueueName, TaskId};
 
 /// The keys that every script is passed, in the order of `lib.lua`.
-pub(super) const FIXED: usize = 15;
+pub(super) const FIXED: usize = 30;
 
 /// The keys of one queue.
 #[derive(Debug)]
@@ -61,6 +70,21 @@ impl QueueKeys {
             tagged("dead"),
             tagged("wake"),
             tagged("meta"),
+            tagged("waiting"),
+            tagged("next"),
+            tagged("outbox"),
+            tagged("unique"),
+            tagged("tenants"),
+            tagged("fair:critical"),
+            tagged("fair:high"),
+            tagged("fair:normal"),
+            tagged("fair:low"),
+            tagged("turns:critical"),
+            tagged("turns:high"),
+            tagged("turns:normal"),
+            tagged("turns:low"),
+            tagged("rates"),
+            tagged("workers"),
         ];
         Self { tag, fixed }
     }
@@ -116,7 +140,8 @@ mod tests {
         assert_eq!(keys.normal(), "p:enhancement:queue");
         assert_eq!(keys.fixed()[0], "{p:enhancement:queue}:critical");
         assert_eq!(keys.wake(), "{p:enhancement:queue}:wake");
-        assert_eq!(keys.fixed()[FIXED - 1], "{p:enhancement:queue}:meta");
+        assert_eq!(keys.fixed()[14], "{p:enhancement:queue}:meta");
+        assert_eq!(keys.fixed()[FIXED - 1], "{p:enhancement:queue}:workers");
         assert_eq!(keys.done(7), "{p:enhancement:queue}:done:7");
     }
 }

@@ -10,7 +10,7 @@
 //! task that failed, was given back or crashed has its header decoded there.
 //!
 //! The header is JSON with short keys; what is not said has its default, and keys that a version does not know are
-//! kept:
+//! kept. `@` is always the first key; what it holds is described in `attributes.rs`.
 //!
 //! | key | holds | key | holds |
 //! |---|---|---|---|
@@ -27,6 +27,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use trackside_core::{CorrelationId, QueueName, TaskId, Timestamp, TraceParent, UserId};
 
+use super::attributes;
 use crate::{ClaimedTask, DEFAULT_MAX_ATTEMPTS, Fence, NewTask, Priority, RetryPolicy, TaskState, TaskStatus, limits};
 
 /// A record, read.
@@ -48,6 +49,9 @@ pub(super) struct Own {
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Header {
+    /// First, where scripts find it.
+    #[serde(rename = "@", default, skip_serializing_if = "String::is_empty")]
+    attributes: String,
     #[serde(rename = "k")]
     pub(super) kind: String,
     #[serde(rename = "m", default, skip_serializing_if = "Option::is_none")]
@@ -84,6 +88,7 @@ impl Record {
     pub(super) fn write(task: &NewTask) -> Result<Vec<u8>, serde_json::Error> {
         let options = &task.options;
         let header = Header {
+            attributes: attributes::write(task),
             kind: task.kind.clone(),
             max_attempts: Some(options.max_attempts).filter(|max| *max != DEFAULT_MAX_ATTEMPTS),
             timeout_ms: options.timeout.map(limits::millis),

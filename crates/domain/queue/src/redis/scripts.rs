@@ -4,25 +4,25 @@ use std::sync::LazyLock;
 
 use trackside_redis::Script;
 
-/// A script of a name and parts, each a file beside this one; `lib.lua` always comes first.
+/// A script of a name and parts, each a file beside this one; `lib.lua` and `record.lua` always come first.
 macro_rules! script {
     ($script:ident, $name:literal: $($part:literal),+) => {
         pub(super) static $script: LazyLock<Script> =
-            LazyLock::new(|| Script::new($name, concat!(include_str!("lib.lua"), $("\n", include_str!($part)),+)));
+            LazyLock::new(|| Script::new($name, concat!(include_str!("lib.lua"), "\n", include_str!("record.lua"), $("\n", include_str!($part)),+)));
     };
 }
 
-script!(ENQUEUE, "queue.enqueue": "enqueue.lua");
+script!(ENQUEUE, "queue.enqueue": "ready.lua", "accept.lua", "enqueue.lua");
 script!(STEP, "queue.step":
-    "heads.lua", "finals.lua", "step/attempt.lua", "step/settle.lua", "step/renew.lua", "step/promote.lua",
+    "ready.lua", "braked.lua", "ended.lua", "step/attempt.lua", "step/settle.lua", "step/renew.lua", "step/promote.lua",
     "step/reap.lua", "foreign.lua", "step/adopt.lua", "step/lease.lua", "step/claim.lua", "step/step.lua");
 script!(STATUS, "queue.status": "status.lua");
 script!(PEEK, "queue.peek": "foreign.lua", "peek.lua");
 script!(STATS, "queue.stats": "stats.lua");
 script!(PAUSE, "queue.pause": "pause.lua");
-script!(CANCEL, "queue.cancel": "finals.lua", "cancel.lua");
+script!(CANCEL, "queue.cancel": "ended.lua", "cancel.lua");
 script!(BRAKE, "queue.brake": "brake.lua");
-script!(UNPARK, "queue.unpark": "heads.lua", "unpark.lua");
+script!(UNPARK, "queue.unpark": "ready.lua", "braked.lua", "unpark.lua");
 script!(LETTERS, "queue.letters": "letters.lua");
-script!(REQUEUE, "queue.requeue": "requeue.lua");
-script!(PURGE, "queue.purge": "finals.lua", "purge.lua");
+script!(REQUEUE, "queue.requeue": "ready.lua", "requeue.lua");
+script!(PURGE, "queue.purge": "ended.lua", "purge.lua");

@@ -31,6 +31,6 @@ local function adopt(element, level, spares)
   redis.call('HSET', TASKS, id, record)
   redis.call('HINCRBY', META, 'created', 1)
   if not header.r then return id, record end
-  redis.call('ZADD', DEAD, now, id)
+  bury({ id })
   return id
 end

@@ -28,7 +28,7 @@ local function claim(credits, braked, depth, gone, spares)
           end
           local length, user = string.match(record or '', '^%l%d+:?(%d*) (%S*) {')
           if record and not user then
-            redis.call('ZADD', DEAD, now, id)
+            bury({ id })
           elseif record and braked > 0 and is_braked(user, braked) then
             parked[#parked + 1], parked[#parked + 2] = 0, user .. '\0' .. id
           elseif record then

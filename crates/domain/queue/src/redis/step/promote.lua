@@ -7,13 +7,9 @@ local function promote()
   local head = redis.call('ZRANGE', DELAYED, 0, 0, 'WITHSCORES')
   if not head[2] or tonumber(head[2]) > now then return tonumber(head[2]) end
   local due = redis.call('ZRANGEBYSCORE', DELAYED, '-inf', now, 'LIMIT', 0, 64)
-  local records, lists = redis.call('HMGET', TASKS, unpack(due)), { c = {}, h = {}, n = {}, l = {} }
-  for i, id in ipairs(due) do
-    local list = lists[string.sub(records[i] or '', 1, 1)] or lists.n
-    list[#list + 1] = id
-  end
+  local records = redis.call('HMGET', TASKS, unpack(due))
   many('ZREM', DELAYED, due)
-  for _, level in ipairs(LEVELS) do many('LPUSH', READY[level], lists[level]) end
+  to_tails(due, records)
   head = redis.call('ZRANGE', DELAYED, 0, 0, 'WITHSCORES')
   return tonumber(head[2])
 end

@@ -37,14 +37,13 @@ local function reap(since, until_)
           if is_loop then header.r = 'crash loop: ' .. crashes .. ' leases ended without a result' end
         end)
         kept[#kept + 1], kept[#kept + 2] = id, records[id]
-        if is_loop then dead[#dead + 1], dead[#dead + 2] = now, id else returned[#returned + 1] = id end
+        if is_loop then dead[#dead + 1] = id else returned[#returned + 1] = id end
       end
     end
   end
-  many('ZREM', LEASE, left)
-  many('HDEL', OWN, left)
+  unlease(left)
   many('HSET', TASKS, kept)
-  many('ZADD', DEAD, dead)
+  bury(dead)
   to_heads(returned, records)
   return cancelled
 end

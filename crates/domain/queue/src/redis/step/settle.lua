@@ -34,7 +34,7 @@ local function settle(count, at)
         kept[#kept + 1] = id
         kept[#kept + 1] = records[id]
         if outcome == 'f' then delayed[#delayed + 1], delayed[#delayed + 2] = due, id end
-        if outcome == 'd' then dead[#dead + 1], dead[#dead + 2] = now, id end
+        if outcome == 'd' then dead[#dead + 1] = id end
         if outcome == 'q' then released[#released + 1] = id end
       end
       answers[i], done[id] = outcome, { fence = fence, state = outcome }
@@ -42,12 +42,11 @@ local function settle(count, at)
       answers[i] = repeated(id, fence, bucket, tasks[i], done[id])
     end
   end
-  many('ZREM', LEASE, left)
-  many('HDEL', OWN, left)
+  unlease(left)
   store_finals(finals, ended, counts)
   many('HSET', TASKS, kept)
   many('ZADD', DELAYED, delayed)
-  many('ZADD', DEAD, dead)
+  bury(dead)
   to_heads(released, records)
   return answers
 end
