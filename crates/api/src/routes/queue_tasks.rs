@@ -12,7 +12,7 @@ use http::{StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use trackside_core::{QueueName, TaskId, Timestamp, UserId};
-use trackside_queue::{DEFAULT_MAX_ATTEMPTS, Due, NewTask, PeekedTask, RetryPolicy, TaskOptions};
+use trackside_queue::{DEFAULT_MAX_ATTEMPTS, Due, Enqueued, NewTask, PeekedTask, RetryPolicy, TaskOptions};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -138,18 +138,16 @@ async fn enqueue(
     match request {
         OneOrMany::One(request) => {
             let task = request.into_task(&queue, &context, "")?;
-            let id = task.id;
-            let status = state.queues.enqueue(&queue, task).await?;
-            let location = [(header::LOCATION, format!("/v1/tasks/{id}"))];
-            Ok((StatusCode::ACCEPTED, location, Json(Answer::One(Accepted::of(id, status)))).into_response())
+            let added = state.queues.enqueue(&queue, task).await?;
+            let location = [(header::LOCATION, format!("/v1/tasks/{}", added.id))];
+            Ok((StatusCode::ACCEPTED, location, Json(Answer::One(added.into()))).into_response())
         }
         OneOrMany::Many(requests) => {
             let to_task =
                 |(index, request): (usize, EnqueueRequest)| request.into_task(&queue, &context, &format!("[{index}]."));
             let tasks = requests.into_iter().enumerate().map(to_task).collect::<Result<Vec<_>, _>>()?;
-            let ids: Vec<TaskId> = tasks.iter().map(|task| task.id).collect();
-            let states = state.queues.enqueue_many(&queue, tasks).await?;
-            let tasks = ids.into_iter().zip(states).map(|(id, status)| Accepted::of(id, status)).collect();
+            let added = state.queues.enqueue_many(&queue, tasks).await?;
+            let tasks = added.into_iter().map(Into::into).collect();
             Ok((StatusCode::ACCEPTED, Json(Answer::Many(ManyAccepted { tasks }))).into_response())
         }
     }
@@ -204,9 +202,9 @@ impl EnqueueRequest {
 
 // === impl Accepted, UpcomingTask ===
 
-impl Accepted {
-    fn of(id: TaskId, status: trackside_queue::TaskState) -> Self {
-        Self { task_id: id.to_string(), status: status.into() }
+impl From<Enqueued> for Accepted {
+    fn from(added: Enqueued) -> Self {
+        Self { task_id: added.id.to_string(), status: added.state.into() }
     }
 }
 

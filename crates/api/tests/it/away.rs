@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use serde_json::json;
 use trackside_core::{ErrorKind, QueueName, TaskId};
 use trackside_queue::{
-    BrakeChange, BrakePage, BrakeScope, DeadCursor, DeadLetter, Error, NewTask, PeekedTask, QueueStats, QueueStore,
-    Step, StepReply, TaskState, TaskStatus,
+    BrakeChange, BrakePage, BrakeScope, DeadCursor, DeadLetter, Enqueued, Error, NewTask, PeekedTask, QueueStats,
+    QueueStore, Step, StepReply, TaskState, TaskStatus,
 };
 
 use crate::service::{Service, problem, setup_over};
@@ -33,7 +33,7 @@ impl QueueStore for Away {
         self.fails("queues")
     }
 
-    async fn enqueue(&self, _: &QueueName, _: &[NewTask]) -> Result<Vec<TaskState>, Error> {
+    async fn enqueue(&self, _: &QueueName, _: &[NewTask]) -> Result<Vec<Enqueued>, Error> {
         self.fails("enqueue")
     }
 

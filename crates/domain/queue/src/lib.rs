@@ -5,6 +5,7 @@ mod config;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod error;
+mod intake;
 mod limits;
 mod manager;
 mod memory;
@@ -17,6 +18,7 @@ mod task;
 
 pub use config::Config;
 pub use error::Error;
+pub use intake::Enqueued;
 pub use manager::{CancelOutcome, Extension, LeaseRequest, MIN_LEASE, QueueManager, RegistrationHook};
 pub use memory::MemoryQueueStore;
 pub use processor::{

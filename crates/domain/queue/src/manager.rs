@@ -20,7 +20,7 @@ pub use self::{
     registry::RegistrationHook,
 };
 use crate::{
-    Config, Error, MAX_BATCH, NewTask, PeekedTask, QueueStats, QueueStore, TaskState, TaskStatus, metrics,
+    Config, Enqueued, Error, MAX_BATCH, NewTask, PeekedTask, QueueStats, QueueStore, TaskState, TaskStatus, metrics,
     processor::Shared,
 };
 
@@ -37,9 +37,9 @@ use crate::{
 /// let exports: QueueName = "exports".parse()?;
 ///
 /// let task = NewTask::new(&exports, "report.render", r#"{"month": "2026-10"}"#);
-/// let id = task.id;
-/// assert_eq!(queues.enqueue(&exports, task).await?, TaskState::Queued);
-/// assert_eq!(queues.status(id).await?.map(|status| status.state), Some(TaskState::Queued));
+/// let added = queues.enqueue(&exports, task).await?;
+/// assert_eq!(added.state, TaskState::Queued);
+/// assert_eq!(queues.status(added.id).await?.map(|status| status.state), Some(TaskState::Queued));
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
@@ -98,29 +98,32 @@ impl QueueManager {
     /// # Errors
     /// [`Error::InvalidTask`] when a field is wrong; the store's errors. After a timeout the task may or may not have
     /// been added: repeating the call with the same id adds it once (Q-L1).
-    pub async fn enqueue(&self, queue: &QueueName, task: NewTask) -> Result<TaskState, Error> {
-        let states = self.enqueue_many(queue, vec![task]).await?;
-        // One task in, one state out; a store that breaks its contract must not stop the program.
-        Ok(states.first().copied().unwrap_or(TaskState::Queued))
+    pub async fn enqueue(&self, queue: &QueueName, task: NewTask) -> Result<Enqueued, Error> {
+        let id = task.id;
+        let answers = self.enqueue_many(queue, vec![task]).await?;
+        // One task in, one answer out; a store that breaks its contract must not stop the program.
+        Ok(answers.first().copied().unwrap_or(Enqueued { id, state: TaskState::Queued, replayed: false }))
     }
 
-    /// Adds any number of tasks, [`MAX_BATCH`] in a round trip. The answer has the state of each, in the same order.
+    /// Adds any number of tasks, [`MAX_BATCH`] in a round trip. The answer says of each where it is, in the same
+    /// order.
     ///
     /// Nothing is added when any task is invalid.
     ///
     /// # Errors
     /// As [`enqueue`](Self::enqueue). A failure may leave a first part added; repeating the call adds the rest.
-    pub async fn enqueue_many(&self, queue: &QueueName, tasks: Vec<NewTask>) -> Result<Vec<TaskState>, Error> {
+    pub async fn enqueue_many(&self, queue: &QueueName, tasks: Vec<NewTask>) -> Result<Vec<Enqueued>, Error> {
         for task in &tasks {
             validate::task(queue, task, &self.inner.config)?;
         }
         self.meet(queue).await?;
-        let mut states = Vec::with_capacity(tasks.len());
+        let mut answers = Vec::with_capacity(tasks.len());
         for chunk in tasks.chunks(MAX_BATCH) {
-            states.extend(self.inner.store.enqueue(queue, chunk).await?);
-            metrics::enqueued(queue, chunk);
+            let added = self.inner.store.enqueue(queue, chunk).await?;
+            metrics::enqueued(queue, chunk, &added);
+            answers.extend(added);
         }
-        Ok(states)
+        Ok(answers)
     }
 
     /// The status of a task, wherever it is. `None` when it never existed or its retention is over.

@@ -17,8 +17,8 @@ use trackside_core::{Clock, QueueName, TaskId, Timestamp};
 
 use self::queue::Queue;
 use crate::{
-    BrakeChange, BrakePage, BrakeScope, Config, DeadCursor, DeadLetter, Error, NewTask, PeekedTask, QueueStats,
-    QueueStore, Step, StepReply, TaskState, TaskStatus, limits::check_batch,
+    BrakeChange, BrakePage, BrakeScope, Config, DeadCursor, DeadLetter, Enqueued, Error, NewTask, PeekedTask,
+    QueueStats, QueueStore, Step, StepReply, TaskState, TaskStatus, limits::check_batch,
 };
 
 /// Queues in memory, obeying the laws of [`QueueStore`]. Clones share them.
@@ -39,7 +39,7 @@ use crate::{
 ///     payload: r#"{"document": 7}"#.into(),
 ///     options: Default::default(),
 /// };
-/// assert_eq!(store.enqueue(&queue, &[task]).await?, [TaskState::Queued]);
+/// assert_eq!(store.enqueue(&queue, &[task]).await?[0].state, TaskState::Queued);
 /// assert_eq!(store.stats(&queue).await?.ready, [0, 0, 1, 0]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
@@ -122,12 +122,12 @@ impl QueueStore for MemoryQueueStore {
             .collect())
     }
 
-    async fn enqueue(&self, queue: &QueueName, tasks: &[NewTask]) -> Result<Vec<TaskState>, Error> {
+    async fn enqueue(&self, queue: &QueueName, tasks: &[NewTask]) -> Result<Vec<Enqueued>, Error> {
         check_batch(tasks.len())?;
-        let states = self.change(queue, |queue, now, _| tasks.iter().map(|task| queue.enqueue(task, now)).collect());
+        let answers = self.change(queue, |queue, now, _| tasks.iter().map(|task| queue.enqueue(task, now)).collect());
         // A delayed task is no work yet, but it is something that a waiting worker must learn about.
         self.cell(queue).work.notify_waiters();
-        Ok(states)
+        Ok(answers)
     }
 
     async fn step(&self, queue: &QueueName, step: Step) -> Result<StepReply, Error> {

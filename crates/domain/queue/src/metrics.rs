@@ -16,7 +16,7 @@ use opentelemetry::{
 };
 use trackside_core::{QueueName, Timestamp};
 
-use crate::{ClaimedTask, NewTask, TaskState};
+use crate::{ClaimedTask, Enqueued, NewTask, TaskState};
 
 /// Seconds a handler ran, by queue and error type (OpenTelemetry semantic conventions).
 pub const PROCESS_DURATION: &str = "messaging.process.duration";
@@ -109,8 +109,9 @@ impl Labels {
     }
 }
 
-pub(crate) fn enqueued(queue: &QueueName, tasks: &[NewTask]) {
-    for task in tasks {
+/// What was known before was counted then.
+pub(crate) fn enqueued(queue: &QueueName, tasks: &[NewTask], answers: &[Enqueued]) {
+    for (task, _) in tasks.iter().zip(answers).filter(|(_, answer)| !answer.replayed) {
         INSTRUMENTS.enqueued.add(1, &[queue_label(queue), kind_label(&task.kind)]);
     }
 }

@@ -33,8 +33,8 @@ use self::{
     record::Record,
 };
 use crate::{
-    BrakeChange, BrakePage, BrakeScope, Config, DeadCursor, DeadLetter, Due, Error, MAX_BATCH, NewTask, PeekedTask,
-    QueueStats, QueueStore, Step, StepReply, TaskState, TaskStatus, limits, limits::check_batch,
+    BrakeChange, BrakePage, BrakeScope, Config, DeadCursor, DeadLetter, Due, Enqueued, Error, MAX_BATCH, NewTask,
+    PeekedTask, QueueStats, QueueStore, Step, StepReply, TaskState, TaskStatus, limits, limits::check_batch,
 };
 
 /// Queues on Redis, obeying the laws of [`QueueStore`]. Clones share connections and wake-ups.
@@ -141,7 +141,7 @@ impl QueueStore for RedisQueueStore {
         Ok(queues)
     }
 
-    async fn enqueue(&self, queue: &QueueName, tasks: &[NewTask]) -> Result<Vec<TaskState>, Error> {
+    async fn enqueue(&self, queue: &QueueName, tasks: &[NewTask]) -> Result<Vec<Enqueued>, Error> {
         check_batch(tasks.len())?;
         let line = self.inner.line(queue);
         let mut call = self.inner.call(&line).arg(tasks.len());
@@ -156,7 +156,7 @@ impl QueueStore for RedisQueueStore {
             let level = record::level_letter(task.options.priority);
             call = call.id(task.id).arg(level).arg(due).bucket(task.id).arg(record);
         }
-        views::states(call.run(&self.inner, &scripts::ENQUEUE).await?, &scripts::ENQUEUE)
+        views::enqueued(call.run(&self.inner, &scripts::ENQUEUE).await?, tasks)
     }
 
     async fn step(&self, queue: &QueueName, step: Step) -> Result<StepReply, Error> {

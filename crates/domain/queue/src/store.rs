@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use trackside_core::{QueueName, TaskId, Timestamp, UserId, WorkerId};
 
-use crate::{ClaimedTask, Error, Fence, NewTask, Priority, TaskState, TaskStatus};
+use crate::{ClaimedTask, Enqueued, Error, Fence, NewTask, Priority, TaskState, TaskStatus};
 
 /// Items that one call may carry, so that no script runs for long.
 pub const MAX_BATCH: usize = 256;
@@ -58,8 +58,8 @@ pub trait QueueStore: Send + Sync + Debug + 'static {
     /// The names of all known queues, sorted.
     async fn queues(&self) -> Result<Vec<QueueName>, Error>;
 
-    /// Adds up to [`MAX_BATCH`] tasks, all or nothing. The answer has the state of each, in the same order.
-    async fn enqueue(&self, queue: &QueueName, tasks: &[NewTask]) -> Result<Vec<TaskState>, Error>;
+    /// Adds up to [`MAX_BATCH`] tasks, all or nothing. The answer says of each where it is, in the same order.
+    async fn enqueue(&self, queue: &QueueName, tasks: &[NewTask]) -> Result<Vec<Enqueued>, Error>;
 
     /// Everything a worker does, in one round trip: settle, renew, and claim.
     ///

@@ -101,7 +101,7 @@ impl JobService {
         let job_id = task.id;
         let correlation_id = request.correlation_id.unwrap_or_else(|| CorrelationId::accept(Some(&job_id.to_string())));
         let submitting = self.shared.live.submitting(job_id);
-        let state = self.queue.enqueue(&queue, task).await?;
+        let state = self.queue.enqueue(&queue, task).await?.state;
         metrics::created(&request.tool);
         let record = JobRecord {
             job_id,

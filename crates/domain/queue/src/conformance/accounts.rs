@@ -8,7 +8,10 @@ use super::{
     Harness,
     driver::{Driver, cancelled, completed, failed, failed_for_good, ids, ids_of, settlement, user},
 };
-use crate::{BrakeScope, Due, Error, MAX_BATCH, Outcome, QueueStats, Renewal, Settled, Step, TaskOptions, TaskState};
+use crate::{
+    BrakeScope, Due, Enqueued, Error, MAX_BATCH, NewTask, Outcome, QueueStats, Renewal, Settled, Step, TaskOptions,
+    TaskState,
+};
 
 /// Q-L1: in one call, while it waits, while it runs, and when it has ended.
 pub async fn l1_enqueueing_an_id_again_changes_nothing(harness: &impl Harness) -> Result<(), Error> {
@@ -17,8 +20,10 @@ pub async fn l1_enqueueing_an_id_again_changes_nothing(harness: &impl Harness) -
     let mut delayed = driver.task();
     delayed.options.due = Due::After(Duration::from_secs(60));
 
-    let states = driver.enqueue(&[task.clone(), delayed.clone(), task.clone()]).await?;
-    assert_eq!(states, [TaskState::Queued, TaskState::Delayed, TaskState::Queued]);
+    let answers = driver.offer(&[task.clone(), delayed.clone(), task.clone()]).await?;
+    let answer = |task: &NewTask, state, replayed| Enqueued { id: task.id, state, replayed };
+    let added = (answer(&task, TaskState::Queued, false), answer(&delayed, TaskState::Delayed, false));
+    assert_eq!(answers, [added.0, added.1, answer(&task, TaskState::Queued, true)]);
     let mut other = task.clone();
     other.kind = "another.kind".into();
     assert_eq!(driver.enqueue(&[other, delayed]).await?, [TaskState::Queued, TaskState::Delayed]);
@@ -28,7 +33,7 @@ pub async fn l1_enqueueing_an_id_again_changes_nothing(harness: &impl Harness) -
     assert_eq!(claimed[0].kind, task.kind, "the first one counts");
     assert_eq!(driver.enqueue_one(&task).await?, TaskState::Active);
     driver.settle(task.id, claimed[0].fence, completed()).await?;
-    assert_eq!(driver.enqueue_one(&task).await?, TaskState::Completed);
+    assert_eq!(driver.offer(std::slice::from_ref(&task)).await?, [answer(&task, TaskState::Completed, true)]);
     assert_eq!(driver.claim_ids(10).await?, []);
     assert_eq!(driver.stats().await?.created, 2);
     Ok(())

@@ -7,8 +7,8 @@ use trackside_core::{QueueName, TaskId, UserId, WorkerId};
 
 use super::Harness;
 use crate::{
-    BrakeChange, BrakeScope, ClaimedTask, Error, Fence, NewTask, Outcome, Priority, QueueStats, QueueStore, Renewal,
-    Renewed, RetryPolicy, Settled, Settlement, Step, StepReply, TaskOptions, TaskState, TaskStatus,
+    BrakeChange, BrakeScope, ClaimedTask, Enqueued, Error, Fence, NewTask, Outcome, Priority, QueueStats, QueueStore,
+    Renewal, Renewed, RetryPolicy, Settled, Settlement, Step, StepReply, TaskOptions, TaskState, TaskStatus,
 };
 
 /// One queue of a harness, and one worker.
@@ -78,6 +78,10 @@ impl<'h, H: Harness> Driver<'h, H> {
     // --- operations ---
 
     pub(super) async fn enqueue(&self, tasks: &[NewTask]) -> Result<Vec<TaskState>, Error> {
+        Ok(self.offer(tasks).await?.into_iter().map(|answer| answer.state).collect())
+    }
+
+    pub(super) async fn offer(&self, tasks: &[NewTask]) -> Result<Vec<Enqueued>, Error> {
         self.store().enqueue(&self.queue, tasks).await
     }
 

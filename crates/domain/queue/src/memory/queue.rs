@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use trackside_core::{QueueName, TaskId, Timestamp, UserId, WorkerId};
 
-use crate::{BrakeScope, Due, Fence, NewTask, Priority, TaskState, TaskStatus, limits};
+use crate::{BrakeScope, Due, Enqueued, Fence, NewTask, Priority, TaskState, TaskStatus, limits};
 
 /// Everything known about one queue.
 #[derive(Debug)]
@@ -145,10 +145,11 @@ impl Queue {
         }
     }
 
-    /// Adds a task unless its id is known; answers the state it has now (Q-L1).
-    pub(super) fn enqueue(&mut self, new: &NewTask, now: Timestamp) -> TaskState {
-        if let Some(state) = self.state(new.id, now) {
-            return state;
+    /// Adds a task unless its id is known (Q-L1).
+    pub(super) fn enqueue(&mut self, new: &NewTask, now: Timestamp) -> Enqueued {
+        let id = new.id;
+        if let Some(state) = self.state(id, now) {
+            return Enqueued { id, state, replayed: true };
         }
         let due = match new.options.due {
             Due::Now => now,
@@ -167,11 +168,11 @@ impl Queue {
             error: None,
             cancel: None,
         };
-        self.finished.remove(&new.id);
-        self.tasks.insert(new.id, task);
+        self.finished.remove(&id);
+        self.tasks.insert(id, task);
         self.counters.created += 1;
-        self.move_to(new.id, if due > now { Destination::Delayed(due) } else { Destination::Tail });
-        self.state(new.id, now).unwrap_or(TaskState::Queued)
+        self.move_to(id, if due > now { Destination::Delayed(due) } else { Destination::Tail });
+        Enqueued { id, state: self.state(id, now).unwrap_or(TaskState::Queued), replayed: false }
     }
 
     /// Moves an unfinished task. Together with [`Queue::finish`] the only way in which an index changes, so that a

@@ -2,7 +2,8 @@
 -- Laws: Q-L1, Q-L2, Q-L7.
 -- KEYS: as in lib.lua.
 -- ARGV: from `at` five for each task: id, level, due ('' now, 'd<ms>' after, 'a<ms>' at), done bucket, rest of the record.
--- Returns: for each task the state it has now. Nothing has been written before the first new task.
+-- Returns: for each task the state it has now, followed by its id when it was known before. Nothing has been written
+--          before the first new task.
 -- Bound: 256 tasks; six variadic commands, and a few more for each id that is known already.
 local TASK_ARGS = 5
 
@@ -26,11 +27,11 @@ local function accept(count, at)
     local from = at + (i - 1) * TASK_ARGS
     local due, given = now, ARGV[from + 2]
     if accepted[id] then
-      states[i] = accepted[id]
+      states[i] = accepted[id] .. id
     elseif records[i] then
-      states[i] = place(id, records[i])
+      states[i] = place(id, records[i]) .. id
     elseif finals[id] then
-      states[i] = string.match(finals[id], '^%d+ (%l)')
+      states[i] = string.match(finals[id], '^%d+ (%l)') .. id
     else
       if given ~= '' then due = tonumber(string.sub(given, 2)) + (string.sub(given, 1, 1) == 'd' and now or 0) end
       local record = ARGV[from + 1] .. string.format('%.0f', now) .. ARGV[from + 4]

@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use tokio::time::{Instant, sleep};
 use trackside_core::{ErrorKind, QueueName, TaskId};
 use trackside_queue::{
-    BrakeChange, BrakeScope, CancelOutcome, Due, Error, Fence, LeaseRequest, NewTask, Order, QueueManager, QueueStore,
-    RegistrationHook, RetryPolicy, TaskOptions, TaskState,
+    BrakeChange, BrakeScope, CancelOutcome, Due, Enqueued, Error, Fence, LeaseRequest, NewTask, Order, QueueManager,
+    QueueStore, RegistrationHook, RetryPolicy, TaskOptions, TaskState,
 };
 
 use crate::{
@@ -67,9 +67,10 @@ async fn what_is_wrong_with_a_task_is_said_by_field_and_nothing_is_added() {
 async fn any_number_of_tasks_may_be_added_at_once_and_again_without_doubling() {
     let bench = Bench::new();
     let tasks: Vec<_> = (0..1_000).map(|_| bench.task("work")).collect();
-    for _ in 0..2 {
-        let states = bench.queues.enqueue_many(&bench.queue, tasks.clone()).await.unwrap();
-        assert_eq!(states, vec![TaskState::Queued; 1_000]);
+    for replayed in [false, true] {
+        let answers = bench.queues.enqueue_many(&bench.queue, tasks.clone()).await.unwrap();
+        let expected = |task: &NewTask| Enqueued { id: task.id, state: TaskState::Queued, replayed };
+        assert_eq!(answers, tasks.iter().map(expected).collect::<Vec<_>>());
     }
     assert_eq!(bench.queues.stats(&bench.queue).await.unwrap().ready, [0, 0, 1_000, 0]);
     let next = bench.queues.peek(&bench.queue, 10_000).await.unwrap();

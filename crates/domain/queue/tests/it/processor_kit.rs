@@ -14,9 +14,9 @@ use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 use trackside_core::{Clock, ErrorKind, QueueName, TaskId, Timestamp};
 use trackside_queue::{
-    BrakeChange, BrakePage, BrakeScope, Config, DeadCursor, DeadLetter, Error, Handlers, MemoryQueueStore, NewTask,
-    PeekedTask, ProcessorConfig, ProcessorHandle, QueueManager, QueueStats, QueueStore, Step, StepReply, TaskEvent,
-    TaskObserver, TaskProcessor, TaskState, TaskStatus,
+    BrakeChange, BrakePage, BrakeScope, Config, DeadCursor, DeadLetter, Enqueued, Error, Handlers, MemoryQueueStore,
+    NewTask, PeekedTask, ProcessorConfig, ProcessorHandle, QueueManager, QueueStats, QueueStore, Step, StepReply,
+    TaskEvent, TaskObserver, TaskProcessor, TaskState, TaskStatus,
 };
 
 use crate::names::unique_queue;
@@ -98,7 +98,7 @@ impl QueueStore for Wire {
     async fn queues(&self) -> Result<Vec<QueueName>, Error> {
         self.call(self.store.queues()).await
     }
-    async fn enqueue(&self, queue: &QueueName, tasks: &[NewTask]) -> Result<Vec<TaskState>, Error> {
+    async fn enqueue(&self, queue: &QueueName, tasks: &[NewTask]) -> Result<Vec<Enqueued>, Error> {
         self.call(self.store.enqueue(queue, tasks)).await
     }
     async fn step(&self, queue: &QueueName, step: Step) -> Result<StepReply, Error> {

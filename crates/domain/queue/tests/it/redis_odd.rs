@@ -108,7 +108,8 @@ async fn absurd_times_are_bounded() {
     let mut tasks = new_tasks(&queue, 2);
     tasks[0].options.due = Due::At(Timestamp::from_millis(u64::MAX));
     tasks[1].options.due = Due::After(Duration::MAX);
-    assert_eq!(redis.store.enqueue(&queue, &tasks).await.unwrap(), [TaskState::Delayed; 2]);
+    let added = redis.store.enqueue(&queue, &tasks).await.unwrap();
+    assert!(added.iter().all(|answer| answer.state == TaskState::Delayed), "{added:?}");
     for task in &tasks {
         assert!(redis.store.status(&queue, task.id).await.unwrap().unwrap().due_at.is_some());
     }
