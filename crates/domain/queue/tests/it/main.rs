@@ -3,10 +3,6 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test, also in its helpers")]
 
 #[cfg(feature = "redis")]
-mod crash;
-#[cfg(feature = "redis")]
-mod crash_worker;
-#[cfg(feature = "redis")]
 mod kit;
 mod manager;
 mod memory;
