@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use serde_json::json;
 use trackside_core::{ErrorKind, QueueName, TaskId};
 use trackside_queue::{
-    BrakeChange, BrakePage, BrakeScope, DeadCursor, DeadLetter, Enqueued, Error, NewTask, PeekedTask, QueueStats,
-    QueueStore, Step, StepReply, TaskState, TaskStatus,
+    BrakeChange, BrakePage, BrakeScope, DeadCursor, DeadLetter, Enqueued, Error, NewTask, PeekedTask, QueuePolicy,
+    QueueStats, QueueStore, Step, StepReply, TaskState, TaskStatus,
 };
 
 use crate::service::{Service, problem, setup_over};
@@ -59,6 +59,14 @@ impl QueueStore for Away {
 
     async fn set_paused(&self, _: &QueueName, _: bool) -> Result<(), Error> {
         self.fails("set_paused")
+    }
+
+    async fn set_policy(&self, _: &QueueName, _: &QueuePolicy) -> Result<(), Error> {
+        self.fails("set_policy")
+    }
+
+    async fn policy(&self, _: &QueueName) -> Result<QueuePolicy, Error> {
+        self.fails("policy")
     }
 
     async fn cancel(&self, _: &QueueName, _: TaskId, _: &str) -> Result<Option<TaskState>, Error> {

@@ -10,6 +10,7 @@ mod crashes;
 mod driver;
 mod letters;
 mod orders;
+mod policy;
 mod settlements;
 
 use std::time::Duration;
@@ -17,7 +18,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use trackside_core::QueueName;
 
-pub use self::{accounts::*, brake::*, claims::*, crashes::*, letters::*, orders::*, settlements::*};
+pub use self::{accounts::*, brake::*, claims::*, crashes::*, letters::*, orders::*, policy::*, settlements::*};
 use crate::{Config, QueueStore};
 
 /// A store under test.
@@ -107,6 +108,7 @@ macro_rules! queue_store_conformance {
             l15_a_wait_ends_when_there_is_work
             l15_a_wait_ends_after_its_timeout
             l15_a_dropped_wait_loses_nothing
+            policies_are_kept_for_everybody
             dead_letters_are_paged_newest_first
             dead_letters_are_requeued_as_if_new
             purged_dead_letters_leave_only_their_status

@@ -20,6 +20,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A limit of a queue is wrong; nothing was changed.
+    #[error("invalid policy: {field}: {reason}")]
+    InvalidPolicy {
+        /// The field, by its name on the wire.
+        field: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A name is malformed.
     #[error(transparent)]
     InvalidName(#[from] InvalidName),
@@ -57,7 +65,10 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::InvalidTask { .. } | Self::InvalidName(_) | Self::BatchTooLarge { .. } => ErrorKind::InvalidInput,
+            Self::InvalidTask { .. }
+            | Self::InvalidPolicy { .. }
+            | Self::InvalidName(_)
+            | Self::BatchTooLarge { .. } => ErrorKind::InvalidInput,
             Self::UnknownTask(_) => ErrorKind::NotFound,
             Self::LeaseLost(_) => ErrorKind::Conflict,
             Self::Store { kind, .. } => *kind,

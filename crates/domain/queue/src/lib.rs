@@ -10,6 +10,7 @@ mod limits;
 mod manager;
 mod memory;
 pub mod metrics;
+mod policy;
 mod processor;
 #[cfg(feature = "redis")]
 mod redis;
@@ -21,6 +22,7 @@ pub use error::Error;
 pub use intake::Enqueued;
 pub use manager::{CancelOutcome, Extension, LeaseRequest, MIN_LEASE, QueueManager, RegistrationHook};
 pub use memory::MemoryQueueStore;
+pub use policy::{QueuePolicy, Rate};
 pub use processor::{
     Handlers, ProcessorConfig, ProcessorHandle, ProcessorState, ProcessorStatus, ProgressReport, ProgressSink,
     RunningTask, StartGate, StopReason, TaskContext, TaskEvent, TaskFailure, TaskHandler, TaskObserver, TaskProcessor,

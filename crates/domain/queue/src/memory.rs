@@ -18,7 +18,7 @@ use trackside_core::{Clock, QueueName, TaskId, Timestamp};
 use self::queue::Queue;
 use crate::{
     BrakeChange, BrakePage, BrakeScope, Config, DeadCursor, DeadLetter, Enqueued, Error, NewTask, PeekedTask,
-    QueueStats, QueueStore, Step, StepReply, TaskState, TaskStatus, limits::check_batch,
+    QueuePolicy, QueueStats, QueueStore, Step, StepReply, TaskState, TaskStatus, limits::check_batch,
 };
 
 /// Queues in memory, obeying the laws of [`QueueStore`]. Clones share them.
@@ -165,6 +165,16 @@ impl QueueStore for MemoryQueueStore {
     async fn set_paused(&self, queue: &QueueName, paused: bool) -> Result<(), Error> {
         self.change(queue, |queue, _, _| queue.paused = paused);
         Ok(())
+    }
+
+    async fn set_policy(&self, queue: &QueueName, policy: &QueuePolicy) -> Result<(), Error> {
+        policy.check()?;
+        self.change(queue, |queue, _, _| queue.policy = policy.clone());
+        Ok(())
+    }
+
+    async fn policy(&self, queue: &QueueName) -> Result<QueuePolicy, Error> {
+        Ok(self.read(queue, |queue, _| queue.policy.clone()))
     }
 
     async fn cancel(&self, queue: &QueueName, id: TaskId, reason: &str) -> Result<Option<TaskState>, Error> {

@@ -4,6 +4,7 @@ mod attributes;
 mod bell;
 mod call;
 mod keys;
+mod policy;
 mod record;
 mod scripts;
 mod step;
@@ -24,7 +25,7 @@ use tokio_util::{
     task::TaskTracker,
 };
 use trackside_core::{QueueName, TaskId};
-use trackside_redis::{Command, RedisService};
+use trackside_redis::{Command, RedisService, Reply};
 
 use self::{
     bell::Bell,
@@ -34,7 +35,8 @@ use self::{
 };
 use crate::{
     BrakeChange, BrakePage, BrakeScope, Config, DeadCursor, DeadLetter, Due, Enqueued, Error, MAX_BATCH, NewTask,
-    PeekedTask, QueueStats, QueueStore, Step, StepReply, TaskState, TaskStatus, limits, limits::check_batch,
+    PeekedTask, QueuePolicy, QueueStats, QueueStore, Step, StepReply, TaskState, TaskStatus, limits,
+    limits::check_batch,
 };
 
 /// Queues on Redis, obeying the laws of [`QueueStore`]. Clones share connections and wake-ups.
@@ -195,6 +197,22 @@ impl QueueStore for RedisQueueStore {
         self.inner.call(&line).arg(u8::from(paused)).run(&self.inner, &scripts::PAUSE).await?;
         line.bell.set_paused(paused);
         Ok(())
+    }
+
+    async fn set_policy(&self, queue: &QueueName, policy: &QueuePolicy) -> Result<(), Error> {
+        policy.check()?;
+        let line = self.inner.line(queue);
+        self.inner.call(&line).arg(policy::write(policy)).run(&self.inner, &scripts::POLICY).await?;
+        Ok(())
+    }
+
+    async fn policy(&self, queue: &QueueName) -> Result<QueuePolicy, Error> {
+        let line = self.inner.line(queue);
+        let command = Command::new("HGET").key(line.keys.meta()).arg("policy");
+        let text = self.inner.redis.execute("queue.policy", command).await;
+        let text = text.and_then(|reply| reply.into_option().map(Reply::into_string).transpose());
+        let text = text.map_err(|error| failed("queue.policy", error))?;
+        Ok(text.as_deref().map(policy::read).unwrap_or_default())
     }
 
     async fn cancel(&self, queue: &QueueName, id: TaskId, reason: &str) -> Result<Option<TaskState>, Error> {

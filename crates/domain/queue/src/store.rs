@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use trackside_core::{QueueName, TaskId, Timestamp, UserId, WorkerId};
 
-use crate::{ClaimedTask, Enqueued, Error, Fence, NewTask, Priority, TaskState, TaskStatus};
+use crate::{ClaimedTask, Enqueued, Error, Fence, NewTask, Priority, QueuePolicy, TaskState, TaskStatus};
 
 /// Items that one call may carry, so that no script runs for long.
 pub const MAX_BATCH: usize = 256;
@@ -80,6 +80,12 @@ pub trait QueueStore: Send + Sync + Debug + 'static {
 
     /// Stops or restarts handing out tasks (Q-L13).
     async fn set_paused(&self, queue: &QueueName, paused: bool) -> Result<(), Error>;
+
+    /// Replaces the limits of the queue, for all processes (Q-L25 to Q-L28).
+    async fn set_policy(&self, queue: &QueueName, policy: &QueuePolicy) -> Result<(), Error>;
+
+    /// The limits of the queue; the default limits nothing.
+    async fn policy(&self, queue: &QueueName) -> Result<QueuePolicy, Error>;
 
     /// Calls a task off (Q-L12). Answers the state it had, or `None` when nothing is known of it; a finished or dead
     /// task is left as it is.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use trackside_core::{QueueName, TaskId};
 
 use super::QueueManager;
-use crate::{BrakeChange, BrakeScope, DeadCursor, DeadLetter, Error, MAX_BATCH};
+use crate::{BrakeChange, BrakeScope, DeadCursor, DeadLetter, Error, MAX_BATCH, QueuePolicy};
 
 // === impl QueueManager ===
 
@@ -24,6 +24,25 @@ impl QueueManager {
     /// The store's. May be repeated.
     pub async fn resume(&self, queue: &QueueName) -> Result<(), Error> {
         self.inner.store.set_paused(queue, false).await
+    }
+
+    /// Replaces the limits of a queue, for all processes and at once.
+    ///
+    /// # Errors
+    /// [`Error::InvalidPolicy`]; the store's. May be repeated.
+    pub async fn set_policy(&self, queue: &QueueName, policy: &QueuePolicy) -> Result<(), Error> {
+        policy.check()?;
+        self.inner.store.set_policy(queue, policy).await?;
+        tracing::info!(queue.name = %queue, queue.policy = ?policy, "the limits of a queue were set");
+        Ok(())
+    }
+
+    /// The limits of a queue; the default, which limits nothing, for one that does not exist.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn policy(&self, queue: &QueueName) -> Result<QueuePolicy, Error> {
+        self.inner.store.policy(queue).await
     }
 
     /// A page of dead letters, newest first: up to `limit` (at most [`MAX_BATCH`]) that are older than `cursor`.

@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use trackside_core::{QueueName, TaskId, Timestamp, UserId, WorkerId};
 
-use crate::{BrakeScope, Due, Enqueued, Fence, NewTask, Priority, TaskState, TaskStatus, limits};
+use crate::{BrakeScope, Due, Enqueued, Fence, NewTask, Priority, QueuePolicy, TaskState, TaskStatus, limits};
 
 /// Everything known about one queue.
 #[derive(Debug)]
@@ -29,6 +29,7 @@ pub(super) struct Queue {
     /// The last change of each scope: whether it is engaged, and its revision.
     pub(super) brake: HashMap<BrakeScope, (bool, u64)>,
     pub(super) paused: bool,
+    pub(super) policy: QueuePolicy,
     /// The fence of the last claim.
     pub(super) last_fence: u64,
     pub(super) last_step: Option<Timestamp>,
@@ -138,6 +139,7 @@ impl Queue {
             expiries: BTreeSet::new(),
             brake: HashMap::new(),
             paused: false,
+            policy: QueuePolicy::default(),
             last_fence: 0,
             last_step: None,
             grace: None,

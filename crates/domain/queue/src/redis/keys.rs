@@ -28,7 +28,7 @@
 //! | `T:turns:critical` … `T:turns:low` | list | tenants with tasks in the set above, in the order of their turns | empty lists vanish |
 //! | `T:rates` | hash | `queue` or `<tenant>` → when the rate limit is free again | after the longest period |
 //! | `T:workers` | hash | worker → when it was last seen, its places and what it runs | a minute after the last sign of life |
-//! | `T:meta` | hash | `paused`, `fence`, counters, `braked` (engaged brakes), `gone_<level>` (ids in a list whose task was cancelled), times of the last step and grace | never: the queue's own state |
+//! | `T:meta` | hash | `paused`, `policy` (as `policy.rs` writes it), `fence`, counters, `braked` (engaged brakes), `gone_<level>` (ids in a list whose task was cancelled), times of the last step and grace | never: the queue's own state |
 //! | `trackside:queues` | set | the names of all known queues | never: the index |
 //!
 //! All times are milliseconds since 1970 by the server's clock. Ids are in the short form of
@@ -112,6 +112,11 @@ impl QueueKeys {
     /// The list of the wake-up token.
     pub(super) fn wake(&self) -> &str {
         &self.fixed[13]
+    }
+
+    /// The hash of the queue's own state.
+    pub(super) fn meta(&self) -> &str {
+        &self.fixed[14]
     }
 
     /// The bucket of final records that an id belongs to.

@@ -20,6 +20,7 @@ script!(STATUS, "queue.status": "status.lua");
 script!(PEEK, "queue.peek": "foreign.lua", "peek.lua");
 script!(STATS, "queue.stats": "stats.lua");
 script!(PAUSE, "queue.pause": "pause.lua");
+script!(POLICY, "queue.set_policy": "policy.lua");
 script!(CANCEL, "queue.cancel": "ended.lua", "cancel.lua");
 script!(BRAKE, "queue.brake": "brake.lua");
 script!(UNPARK, "queue.unpark": "ready.lua", "braked.lua", "unpark.lua");

@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 use trackside_core::{Clock, ErrorKind, QueueName, TaskId, Timestamp};
 use trackside_queue::{
     BrakeChange, BrakePage, BrakeScope, Config, DeadCursor, DeadLetter, Enqueued, Error, Handlers, MemoryQueueStore,
-    NewTask, PeekedTask, ProcessorConfig, ProcessorHandle, QueueManager, QueueStats, QueueStore, Step, StepReply,
-    TaskEvent, TaskObserver, TaskProcessor, TaskState, TaskStatus,
+    NewTask, PeekedTask, ProcessorConfig, ProcessorHandle, QueueManager, QueuePolicy, QueueStats, QueueStore, Step,
+    StepReply, TaskEvent, TaskObserver, TaskProcessor, TaskState, TaskStatus,
 };
 
 use crate::names::unique_queue;
@@ -122,6 +122,12 @@ impl QueueStore for Wire {
     }
     async fn set_paused(&self, queue: &QueueName, paused: bool) -> Result<(), Error> {
         self.call(self.store.set_paused(queue, paused)).await
+    }
+    async fn set_policy(&self, queue: &QueueName, policy: &QueuePolicy) -> Result<(), Error> {
+        self.call(self.store.set_policy(queue, policy)).await
+    }
+    async fn policy(&self, queue: &QueueName) -> Result<QueuePolicy, Error> {
+        self.call(self.store.policy(queue)).await
     }
     async fn cancel(&self, queue: &QueueName, id: TaskId, reason: &str) -> Result<Option<TaskState>, Error> {
         self.call(self.store.cancel(queue, id, reason)).await
