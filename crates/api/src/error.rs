@@ -35,6 +35,9 @@ impl From<trackside_queue::Error> for Problem {
     fn from(error: trackside_queue::Error) -> Self {
         use trackside_queue::Error;
         match error {
+            Error::Item { index, source } => Self::from(*source).of_item(index),
+            Error::IdempotencyKeyReused => Self::new(ProblemKind::IdempotencyKeyReused)
+                .with_field("idempotency_key", "it came with another request before"),
             // The one field that has another name on the wire.
             Error::InvalidTask { field: "retry", reason } => Self::invalid_field("backoff", reason),
             Error::InvalidTask { field, reason } | Error::InvalidPolicy { field, reason } => {

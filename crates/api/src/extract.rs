@@ -6,6 +6,6 @@ mod json;
 mod object;
 mod params;
 
-pub(crate) use idempotency::NoIdempotencyKey;
+pub(crate) use idempotency::{IdempotencyKey, replayed};
 pub(crate) use json::{OneOrMany, OptionalJson, StrictJson};
 pub(crate) use params::{StrictPath, StrictQuery};

@@ -99,6 +99,20 @@ impl Problem {
         Self::invalid(vec![FieldError { field: field.into(), message: message.into(), suggestion: None }])
     }
 
+    /// The same problem about one of the items of an array: its fields are named with their place.
+    pub(crate) fn of_item(mut self, index: usize) -> Self {
+        for error in &mut self.errors {
+            error.field = format!("[{index}].{}", error.field);
+        }
+        self
+    }
+
+    /// Names a field that is the reason.
+    pub(crate) fn with_field(mut self, field: impl Into<String>, message: impl Into<String>) -> Self {
+        self.errors.push(FieldError { field: field.into(), message: message.into(), suggestion: None });
+        self
+    }
+
     /// Something that was named does not exist.
     pub(crate) fn not_found(what: &str, name: impl std::fmt::Display) -> Self {
         Self::new(ProblemKind::NotFound).with_detail(format!("{what} {name} is unknown"))

@@ -69,6 +69,7 @@ pub(crate) struct Queue {
     pub(crate) renew_every_ms: u64,
     pub(crate) max_crashes: u32,
     pub(crate) retention_s: u64,
+    pub(crate) idempotency_ttl_s: u64,
     pub(crate) max_payload_bytes: usize,
 }
 

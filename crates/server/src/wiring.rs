@@ -124,6 +124,7 @@ fn queue_config(config: &Config) -> trackside_queue::Config {
         renew_every: Duration::from_millis(queue.renew_every_ms),
         max_crashes: NonZeroU32::new(queue.max_crashes).unwrap_or(NonZeroU32::MIN),
         retention: Duration::from_secs(queue.retention_s),
+        idempotency_ttl: Duration::from_secs(queue.idempotency_ttl_s),
         max_payload_bytes: queue.max_payload_bytes,
         ..trackside_queue::Config::default()
     }

@@ -17,7 +17,7 @@ pub(crate) enum ProblemKind {
     InvalidRequest,
     LimitExceeded,
     Internal,
-    IdempotencyKeyNotSupported,
+    IdempotencyKeyReused,
     StoreUnavailable,
     StoreRefused,
     RequestTimeout,
@@ -43,7 +43,7 @@ impl ProblemKind {
         Self::InvalidRequest,
         Self::LimitExceeded,
         Self::Internal,
-        Self::IdempotencyKeyNotSupported,
+        Self::IdempotencyKeyReused,
         Self::StoreUnavailable,
         Self::StoreRefused,
         Self::RequestTimeout,
@@ -129,13 +129,12 @@ impl ProblemKind {
                 "The service failed",
                 "A defect or a failure on this machine. The log has the cause under the correlation id.",
             ),
-            Self::IdempotencyKeyNotSupported => (
-                "idempotency-key-not-supported",
-                StatusCode::NOT_IMPLEMENTED,
-                "Idempotency keys are not supported yet",
-                "This version does not remember the header Idempotency-Key and refuses the request rather than have it \
-                 done twice. Send it without the header; look at the queue, or at the list of jobs, before repeating a \
-                 request whose outcome is unknown.",
+            Self::IdempotencyKeyReused => (
+                "idempotency-key-reused",
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "The idempotency key was used for another request",
+                "Within the time for which keys are remembered (a day, unless it is configured otherwise) a key names one \
+                 request: repeat that one with exactly the same body, or take a new key. Nothing was accepted.",
             ),
             Self::StoreUnavailable => (
                 "store-unavailable",
@@ -143,7 +142,7 @@ impl ProblemKind {
                 "The store is away",
                 "Nothing is promised while the store cannot be reached. Try again after Retry-After. When `detail` says \
                  that the outcome is unknown, the request may have had its effect: repeating it does no harm, except \
-                 that a task or a job is then asked for twice.",
+                 that a task or a job is then asked for twice. With an Idempotency-Key it is not.",
             ),
             Self::StoreRefused => (
                 "store-refused",
@@ -157,7 +156,7 @@ impl ProblemKind {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The request took too long",
                 "It was given up. Whether it had its effect is unknown: repeating it does no harm, except that a task or a \
-                 job is then asked for twice.",
+                 job is then asked for twice. With an Idempotency-Key it is not.",
             ),
             Self::ShuttingDown => (
                 "shutting-down",

@@ -19,7 +19,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::queues::require;
 use crate::{
     ApiState,
-    extract::{NoIdempotencyKey, OneOrMany, StrictJson, StrictPath, StrictQuery},
+    extract::{IdempotencyKey, OneOrMany, StrictJson, StrictPath, StrictQuery, replayed},
     middleware::correlation::RequestContext,
     problem::Problem,
     wire::{self, Backoff, Priority, TaskState},
@@ -59,14 +59,23 @@ struct EnqueueRequest {
     user_id: Option<UserId>,
     project_id: Option<String>,
     tenant_id: Option<String>,
+    /// Words to find it by, at most 16.
+    #[serde(default)]
+    tags: Vec<String>,
+    /// What the client calls this task, instead of what follows from the header `Idempotency-Key`.
+    idempotency_key: Option<String>,
 }
 
 /// A task that was accepted.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = TaskAccepted, example = json!({"task_id": "0198c2d4-7c1e-7448-8000-0d7f5a2f4c11", "status": "queued"}))]
 struct Accepted {
+    /// The new task; or the one that was there before it.
     task_id: String,
     status: TaskState,
+    /// `true` when the task was there before and nothing was added; else left out.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    replayed: bool,
 }
 
 /// Tasks that were accepted, in the order in which they were sent.
@@ -118,37 +127,51 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
 /// Enqueue one task, or an array of them
 ///
 /// The queue comes into being with its first task. Of an array, either all tasks are acceptable or none is accepted.
-/// `Idempotency-Key` is not supported yet: a request that carries it is refused with 501 and adds nothing.
+///
+/// A request may be repeated under its `Idempotency-Key`: within a day (`idempotency_ttl`) the same key with the same body
+/// adds nothing and answers the first tasks, with the header `Idempotency-Replayed: true` when nothing was new. The key
+/// with another body is refused. In an array the key of each task is `<key>/<index>`, unless the task has an
+/// `idempotency_key` of its own. Keys are remembered for each queue.
 #[utoipa::path(
     post, path = "/v1/queues/{queue}/tasks", tag = "queues", operation_id = "enqueue_tasks",
-    params(("queue" = String, Path, description = "The queue's name", example = "agent_tasks")),
+    params(
+        ("queue" = String, Path, description = "The queue's name", example = "agent_tasks"),
+        ("Idempotency-Key" = Option<String>, Header, description = "What the client calls the request, 1 to 255 characters, quoted or bare"),
+    ),
     request_body(content = OneOrMany<EnqueueRequest>, description = "A task, or an array of tasks"),
     responses(
         (status = ACCEPTED, description = "Accepted; for an array `{\"tasks\": [...]}` in the same order", body = Answer,
-         headers(("Location" = String, description = "The task's status, for a single task")))
+         headers(
+             ("Location" = String, description = "The task's status, for a single task"),
+             ("Idempotency-Replayed" = Option<String>, description = "`true` when nothing was new")
+         ))
     )
 )]
 async fn enqueue(
     State(state): State<ApiState>,
     StrictPath(queue): StrictPath<QueueName>,
     context: RequestContext,
-    _: NoIdempotencyKey,
+    IdempotencyKey(key): IdempotencyKey,
     StrictJson(request): StrictJson<OneOrMany<EnqueueRequest>>,
 ) -> Result<Response, Problem> {
     match request {
         OneOrMany::One(request) => {
-            let task = request.into_task(&queue, &context, "")?;
+            let task = request.into_task(&queue, &context, key)?;
             let added = state.queues.enqueue(&queue, task).await?;
             let location = [(header::LOCATION, format!("/v1/tasks/{}", added.id))];
-            Ok((StatusCode::ACCEPTED, location, Json(Answer::One(added.into()))).into_response())
+            let replayed = replayed(added.replayed);
+            Ok((StatusCode::ACCEPTED, location, replayed, Json(Answer::One(added.into()))).into_response())
         }
         OneOrMany::Many(requests) => {
-            let to_task =
-                |(index, request): (usize, EnqueueRequest)| request.into_task(&queue, &context, &format!("[{index}]."));
+            let to_task = |(index, request): (usize, EnqueueRequest)| {
+                let key = key.as_ref().map(|key| format!("{key}/{index}"));
+                request.into_task(&queue, &context, key).map_err(|problem| problem.of_item(index))
+            };
             let tasks = requests.into_iter().enumerate().map(to_task).collect::<Result<Vec<_>, _>>()?;
             let added = state.queues.enqueue_many(&queue, tasks).await?;
+            let replayed = replayed(!added.is_empty() && added.iter().all(|task| task.replayed));
             let tasks = added.into_iter().map(Into::into).collect();
-            Ok((StatusCode::ACCEPTED, Json(Answer::Many(ManyAccepted { tasks }))).into_response())
+            Ok((StatusCode::ACCEPTED, replayed, Json(Answer::Many(ManyAccepted { tasks }))).into_response())
         }
     }
 }
@@ -172,11 +195,11 @@ async fn peek(
 // === impl EnqueueRequest ===
 
 impl EnqueueRequest {
-    /// The task; `place` stands before the names of its fields in errors.
-    fn into_task(self, queue: &QueueName, context: &RequestContext, place: &str) -> Result<NewTask, Problem> {
+    /// The task, known by `key` unless it says otherwise.
+    fn into_task(self, queue: &QueueName, context: &RequestContext, key: Option<String>) -> Result<NewTask, Problem> {
         let due = match (self.delay_ms, self.run_at) {
             (Some(_), Some(_)) => {
-                return Err(Problem::invalid_field(format!("{place}run_at"), "give either delay_ms or run_at"));
+                return Err(Problem::invalid_field("run_at", "give either delay_ms or run_at"));
             }
             (Some(delay_ms), None) => Due::After(Duration::from_millis(delay_ms)),
             (None, Some(at)) => Due::At(at),
@@ -192,6 +215,8 @@ impl EnqueueRequest {
             user_id: self.user_id,
             project_id: self.project_id,
             tenant_id: self.tenant_id,
+            tags: self.tags,
+            idempotency_key: self.idempotency_key.or(key),
             correlation_id: Some(context.correlation_id.clone()),
             traceparent: context.traceparent.clone(),
         };
@@ -204,7 +229,7 @@ impl EnqueueRequest {
 
 impl From<Enqueued> for Accepted {
     fn from(added: Enqueued) -> Self {
-        Self { task_id: added.id.to_string(), status: added.state.into() }
+        Self { task_id: added.id.to_string(), status: added.state.into(), replayed: added.replayed }
     }
 }
 

@@ -13,7 +13,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     ApiState,
-    extract::{NoIdempotencyKey, StrictJson},
+    extract::{IdempotencyKey, StrictJson, replayed},
     middleware::correlation::RequestContext,
     problem::Problem,
     wire::Priority,
@@ -55,16 +55,21 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
 
 /// Run a tool
 ///
-/// The parameters are checked against the tool's schema before anything is accepted. `Idempotency-Key` is not supported
-/// yet: a request that carries it is refused with 501 and does nothing.
+/// The parameters are checked against the tool's schema before anything is accepted. A request may be repeated under its
+/// `Idempotency-Key`: within a day (`idempotency_ttl`) the same key with the same body starts nothing and answers the first
+/// job, with the header `Idempotency-Replayed: true`. The key with another body is refused.
 #[utoipa::path(
     post, path = "/api/run", tag = "tools and jobs", operation_id = "run_tool", request_body = Request,
-    responses((status = ACCEPTED, body = Accepted, headers(("Location" = String, description = "The job"))))
+    params(("Idempotency-Key" = Option<String>, Header, description = "What the client calls the request, 1 to 255 characters, quoted or bare")),
+    responses((status = ACCEPTED, body = Accepted, headers(
+        ("Location" = String, description = "The job"),
+        ("Idempotency-Replayed" = Option<String>, description = "`true` when the job was there before")
+    )))
 )]
 async fn run(
     State(state): State<ApiState>,
     context: RequestContext,
-    _: NoIdempotencyKey,
+    IdempotencyKey(idempotency_key): IdempotencyKey,
     StrictJson(request): StrictJson<Request>,
 ) -> Result<Response, Problem> {
     let wanted = trackside_jobs::RunRequest {
@@ -75,6 +80,7 @@ async fn run(
         priority: request.priority.map(Into::into).unwrap_or_default(),
         correlation_id: Some(context.correlation_id),
         traceparent: context.traceparent,
+        idempotency_key,
     };
     let receipt = state.jobs.submit(wanted).await?;
     let location = [(header::LOCATION, format!("/api/jobs/{}", receipt.job_id))];
@@ -84,5 +90,5 @@ async fn run(
         queue: receipt.queue.to_string(),
         correlation_id: receipt.correlation_id.to_string(),
     };
-    Ok((StatusCode::ACCEPTED, location, Json(accepted)).into_response())
+    Ok((StatusCode::ACCEPTED, location, replayed(receipt.replayed), Json(accepted)).into_response())
 }

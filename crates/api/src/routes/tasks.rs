@@ -22,7 +22,8 @@ use crate::{
     "priority": "normal", "status": "completed", "attempts": 1, "max_attempts": 3,
     "enqueued_at": "2026-11-20T12:00:00.000Z", "due_at": null, "started_at": "2026-11-20T12:00:00.120Z",
     "finished_at": "2026-11-20T12:00:03.450Z", "worker_id": "py-worker-1", "result": {"pages": 12}, "error": null,
-    "user_id": "user-42", "project_id": null, "tenant_id": null, "correlation_id": "order-7"
+    "user_id": "user-42", "project_id": null, "tenant_id": null, "tags": ["monthly"],
+    "correlation_id": "order-7"
 }))]
 pub(crate) struct TaskView {
     task_id: String,
@@ -52,6 +53,7 @@ pub(crate) struct TaskView {
     user_id: Option<String>,
     project_id: Option<String>,
     tenant_id: Option<String>,
+    tags: Vec<String>,
     correlation_id: String,
 }
 
@@ -133,6 +135,7 @@ impl From<TaskStatus> for TaskView {
             user_id: task.user_id.map(|id| id.to_string()),
             project_id: task.project_id,
             tenant_id: task.tenant_id,
+            tags: task.tags,
             correlation_id: task.correlation_id.to_string(),
         }
     }

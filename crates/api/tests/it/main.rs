@@ -7,6 +7,7 @@ mod away;
 mod browser;
 mod documents;
 mod health;
+mod idempotency;
 mod jobs;
 mod problems;
 mod progress;

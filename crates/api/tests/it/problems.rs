@@ -161,21 +161,3 @@ async fn every_kind_of_problem_has_a_page() {
     assert!(page.text().await.unwrap().contains("Nothing is known"));
     problem(service.get("/problems/unheard-of").send().await.unwrap(), 404, "not-found").await;
 }
-
-#[tokio::test]
-async fn an_idempotency_key_is_refused_and_not_ignored() {
-    let service = Service::start().await;
-    let adding = [
-        ("/v1/queues/q/tasks", json!({"kind": "k", "payload": 1})),
-        ("/api/run", json!({"tool": "greet", "params": {"who": "you"}})),
-    ];
-    for (path, request) in adding {
-        let request = service.post(path).header("Idempotency-Key", "order-7").json(&request);
-        problem(request.send().await.unwrap(), 501, "idempotency-key-not-supported").await;
-    }
-    assert_eq!(service.read("/api/jobs").await["jobs"], json!([]));
-    let response = service.get("/v1/queues/q").send().await.unwrap();
-    problem(response, 404, "not-found").await;
-    let page = service.get("/problems/idempotency-key-not-supported").send().await.unwrap();
-    assert_eq!(page.status(), 200);
-}

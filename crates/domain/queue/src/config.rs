@@ -22,6 +22,8 @@ pub struct Config {
     /// How long the status of a finished task, and a refused repetition of its id, is kept. At least this long: stores
     /// let go of finished tasks in groups.
     pub retention: Duration,
+    /// How long an idempotency key answers the task that it named first.
+    pub idempotency_ttl: Duration,
     /// The longest payload or result, in bytes.
     pub max_payload_bytes: usize,
     /// A queue that no step reached for longer than this was cut off from its workers, so that leases which ended
@@ -42,6 +44,7 @@ impl Default for Config {
             renew_every: Duration::from_secs(3),
             max_crashes: NonZeroU32::new(3).unwrap_or(NonZeroU32::MIN),
             retention: Duration::from_secs(24 * 60 * 60),
+            idempotency_ttl: Duration::from_secs(24 * 60 * 60),
             max_payload_bytes: 256 * 1024,
             stall_threshold: Duration::from_secs(6),
             stall_grace: Duration::from_secs(3),

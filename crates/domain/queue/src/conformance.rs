@@ -8,6 +8,7 @@ mod brake;
 mod claims;
 mod crashes;
 mod driver;
+mod intake;
 mod letters;
 mod orders;
 mod policy;
@@ -18,7 +19,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use trackside_core::QueueName;
 
-pub use self::{accounts::*, brake::*, claims::*, crashes::*, letters::*, orders::*, policy::*, settlements::*};
+pub use self::{
+    accounts::*, brake::*, claims::*, crashes::*, intake::*, letters::*, orders::*, policy::*, settlements::*,
+};
 use crate::{Config, QueueStore};
 
 /// A store under test.
@@ -109,6 +112,10 @@ macro_rules! queue_store_conformance {
             l15_a_wait_ends_after_its_timeout
             l15_a_dropped_wait_loses_nothing
             policies_are_kept_for_everybody
+            l17_a_key_answers_the_task_that_it_named_first
+            l17_a_key_with_another_request_is_refused_with_the_whole_call
+            l17_a_key_is_forgotten_when_its_time_is_over
+            l17_a_repeated_call_answers_the_tasks_that_it_made
             dead_letters_are_paged_newest_first
             dead_letters_are_requeued_as_if_new
             purged_dead_letters_leave_only_their_status

@@ -28,6 +28,17 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// One of several items is wrong; nothing of the call was done.
+    #[error("item {index}")]
+    Item {
+        /// Which one, from 0.
+        index: usize,
+        /// What is wrong with it.
+        source: Box<Error>,
+    },
+    /// An idempotency key came with a request that is not the one it came with first (Q-L17); nothing was enqueued.
+    #[error("the idempotency key was used for another request")]
+    IdempotencyKeyReused,
     /// A name is malformed.
     #[error(transparent)]
     InvalidName(#[from] InvalidName),
@@ -61,6 +72,27 @@ pub enum Error {
 // === impl Error ===
 
 impl Error {
+    /// This error about one of several items.
+    pub(crate) fn of_item(self, index: usize) -> Self {
+        Self::Item { index, source: Box::new(self) }
+    }
+
+    /// This error with the place of its item counted from further ahead.
+    pub(crate) fn after_items(self, count: usize) -> Self {
+        match self {
+            Self::Item { index, source } => Self::Item { index: index.saturating_add(count), source },
+            other => other,
+        }
+    }
+
+    /// This error where there was only one item.
+    pub(crate) fn of_only_item(self) -> Self {
+        match self {
+            Self::Item { source, .. } => *source,
+            other => other,
+        }
+    }
+
     /// What kind of failure it is.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
@@ -68,7 +100,9 @@ impl Error {
             Self::InvalidTask { .. }
             | Self::InvalidPolicy { .. }
             | Self::InvalidName(_)
-            | Self::BatchTooLarge { .. } => ErrorKind::InvalidInput,
+            | Self::BatchTooLarge { .. }
+            | Self::IdempotencyKeyReused => ErrorKind::InvalidInput,
+            Self::Item { source, .. } => source.kind(),
             Self::UnknownTask(_) => ErrorKind::NotFound,
             Self::LeaseLost(_) => ErrorKind::Conflict,
             Self::Store { kind, .. } => *kind,

@@ -5,6 +5,7 @@ mod config;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod error;
+mod idempotency;
 mod intake;
 mod limits;
 mod manager;

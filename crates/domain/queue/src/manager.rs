@@ -100,7 +100,7 @@ impl QueueManager {
     /// been added: repeating the call with the same id adds it once (Q-L1).
     pub async fn enqueue(&self, queue: &QueueName, task: NewTask) -> Result<Enqueued, Error> {
         let id = task.id;
-        let answers = self.enqueue_many(queue, vec![task]).await?;
+        let answers = self.enqueue_many(queue, vec![task]).await.map_err(Error::of_only_item)?;
         // One task in, one answer out; a store that breaks its contract must not stop the program.
         Ok(answers.first().copied().unwrap_or(Enqueued { id, state: TaskState::Queued, replayed: false }))
     }
@@ -113,13 +113,14 @@ impl QueueManager {
     /// # Errors
     /// As [`enqueue`](Self::enqueue). A failure may leave a first part added; repeating the call adds the rest.
     pub async fn enqueue_many(&self, queue: &QueueName, tasks: Vec<NewTask>) -> Result<Vec<Enqueued>, Error> {
-        for task in &tasks {
-            validate::task(queue, task, &self.inner.config)?;
+        for (index, task) in tasks.iter().enumerate() {
+            validate::task(queue, task, &self.inner.config).map_err(|error| error.of_item(index))?;
         }
         self.meet(queue).await?;
         let mut answers = Vec::with_capacity(tasks.len());
         for chunk in tasks.chunks(MAX_BATCH) {
-            let added = self.inner.store.enqueue(queue, chunk).await?;
+            let added = self.inner.store.enqueue(queue, chunk).await;
+            let added = added.map_err(|error| error.after_items(answers.len()))?;
             metrics::enqueued(queue, chunk, &added);
             answers.extend(added);
         }

@@ -1,5 +1,6 @@
 //! The store inside the process: nothing to install, and nothing that survives a restart.
 
+mod intake;
 mod orders;
 mod queue;
 mod step;
@@ -124,7 +125,7 @@ impl QueueStore for MemoryQueueStore {
 
     async fn enqueue(&self, queue: &QueueName, tasks: &[NewTask]) -> Result<Vec<Enqueued>, Error> {
         check_batch(tasks.len())?;
-        let answers = self.change(queue, |queue, now, _| tasks.iter().map(|task| queue.enqueue(task, now)).collect());
+        let answers = self.change(queue, |queue, now, config| queue.enqueue(tasks, now, config))?;
         // A delayed task is no work yet, but it is something that a waiting worker must learn about.
         self.cell(queue).work.notify_waiters();
         Ok(answers)

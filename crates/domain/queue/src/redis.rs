@@ -3,6 +3,7 @@
 mod attributes;
 mod bell;
 mod call;
+mod intake;
 mod keys;
 mod policy;
 mod record;
@@ -30,11 +31,11 @@ use trackside_redis::{Command, RedisService, Reply};
 use self::{
     bell::Bell,
     call::{Call, failed},
+    intake::Answer,
     keys::QueueKeys,
-    record::Record,
 };
 use crate::{
-    BrakeChange, BrakePage, BrakeScope, Config, DeadCursor, DeadLetter, Due, Enqueued, Error, MAX_BATCH, NewTask,
+    BrakeChange, BrakePage, BrakeScope, Config, DeadCursor, DeadLetter, Enqueued, Error, MAX_BATCH, NewTask,
     PeekedTask, QueuePolicy, QueueStats, QueueStore, Step, StepReply, TaskState, TaskStatus, limits,
     limits::check_batch,
 };
@@ -148,17 +149,19 @@ impl QueueStore for RedisQueueStore {
         let line = self.inner.line(queue);
         let mut call = self.inner.call(&line).arg(tasks.len());
         for task in tasks {
-            let due = match task.options.due {
-                Due::Now => String::new(),
-                Due::After(delay) => format!("d{}", limits::millis(delay)),
-                Due::At(at) => format!("a{}", limits::due(at).as_millis()),
-            };
-            let record = Record::write(task)
-                .map_err(|error| Error::InvalidTask { field: "options", reason: error.to_string() })?;
-            let level = record::level_letter(task.options.priority);
-            call = call.id(task.id).arg(level).arg(due).bucket(task.id).arg(record);
+            call = intake::write(call, task, &self.inner.config)?;
         }
-        views::enqueued(call.run(&self.inner, &scripts::ENQUEUE).await?, tasks)
+        let mut answers = intake::read(call.run(&self.inner, &scripts::ENQUEUE).await?, tasks)?;
+        let mut enqueued = Vec::with_capacity(answers.len());
+        for answer in answers.drain(..) {
+            let ended = match answer {
+                Answer::Known(_) => None,
+                // Whose bucket was not known to the call.
+                Answer::Ended(id) => self.status(queue, id).await?.map(|status| status.state),
+            };
+            enqueued.push(answer.with(ended));
+        }
+        Ok(enqueued)
     }
 
     async fn step(&self, queue: &QueueName, step: Step) -> Result<StepReply, Error> {

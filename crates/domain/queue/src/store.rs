@@ -49,6 +49,10 @@ pub const MAX_BATCH: usize = 256;
 /// - **Q-L15 wake-up** — [`QueueStore::wait_for_work`] returns soon after a task is enqueued or returned, and at the
 ///   latest after its timeout; dropping it loses nothing. That a delayed task or a lease falls due wakes nobody: a
 ///   worker knows it from [`StepReply::next_due`].
+/// - **Q-L17 idempotency key** — a task whose key was given before, within `idempotency_ttl`, adds nothing and answers
+///   the task that came first under it, wherever that is now (completed, when nothing is kept of it any more). The key
+///   with a request of another content is refused, and the whole call with it. What makes the content is everything but
+///   the id, the correlation id and the trace.
 #[async_trait]
 pub trait QueueStore: Send + Sync + Debug + 'static {
     /// Makes the queue known, so that it is listed. Answers true the first time. A queue that was never registered

@@ -93,6 +93,11 @@ pub struct TaskOptions {
     pub project_id: Option<String>,
     /// The tenant it belongs to.
     pub tenant_id: Option<String>,
+    /// Words to find it by, at most 16.
+    pub tags: Vec<String>,
+    /// What the producer calls its request: asking again under the same key adds nothing and answers the first task
+    /// (Q-L17). 1 to 512 printable ASCII characters.
+    pub idempotency_key: Option<String>,
     /// The id that joins it to the request; `None` means its own id.
     pub correlation_id: Option<CorrelationId>,
     /// The trace it belongs to.
@@ -221,6 +226,8 @@ pub struct TaskStatus {
     pub project_id: Option<String>,
     /// The tenant it belongs to.
     pub tenant_id: Option<String>,
+    /// Words to find it by.
+    pub tags: Vec<String>,
     /// The id that joins it to the request.
     pub correlation_id: CorrelationId,
 }
@@ -289,6 +296,8 @@ impl Default for TaskOptions {
             user_id: None,
             project_id: None,
             tenant_id: None,
+            tags: Vec::new(),
+            idempotency_key: None,
             correlation_id: None,
             traceparent: None,
         }

@@ -39,6 +39,8 @@ pub struct RunRequest {
     pub correlation_id: Option<CorrelationId>,
     /// The trace it belongs to.
     pub traceparent: Option<TraceParent>,
+    /// What the caller calls the request: asking again under the same key answers the first job.
+    pub idempotency_key: Option<String>,
 }
 
 /// What somebody gets for it.
@@ -52,6 +54,8 @@ pub struct JobReceipt {
     pub queue: QueueName,
     /// The id that joins it to the request.
     pub correlation_id: CorrelationId,
+    /// Whether the job was asked for before, under the same idempotency key, and nothing was started.
+    pub replayed: bool,
 }
 
 // === impl RunRequest ===
@@ -67,6 +71,7 @@ impl RunRequest {
             priority: Priority::Normal,
             correlation_id: None,
             traceparent: None,
+            idempotency_key: None,
         }
     }
 }
@@ -96,12 +101,18 @@ impl JobService {
             project_id: request.project_id.clone(),
             correlation_id: request.correlation_id.clone(),
             traceparent: request.traceparent,
+            idempotency_key: request.idempotency_key,
             ..TaskOptions::default()
         });
         let job_id = task.id;
         let correlation_id = request.correlation_id.unwrap_or_else(|| CorrelationId::accept(Some(&job_id.to_string())));
         let submitting = self.shared.live.submitting(job_id);
-        let state = self.queue.enqueue(&queue, task).await?.state;
+        let added = self.queue.enqueue(&queue, task).await?;
+        if added.replayed {
+            // Announced when it was asked for first; or, when that was interrupted, by the worker that starts it.
+            let (job_id, status) = (added.id, job_state(added.state));
+            return Ok(JobReceipt { job_id, status, queue, correlation_id, replayed: true });
+        }
         metrics::created(&request.tool);
         let record = JobRecord {
             job_id,
@@ -124,7 +135,7 @@ impl JobService {
         };
         Reporter::new(Arc::clone(&self.shared), record).created().await;
         drop(submitting);
-        Ok(JobReceipt { job_id, status: job_state(state), queue, correlation_id })
+        Ok(JobReceipt { job_id, status: job_state(added.state), queue, correlation_id, replayed: false })
     }
 }
 

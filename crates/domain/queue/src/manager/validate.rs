@@ -9,6 +9,10 @@ use crate::{Config, Due, Error, NewTask, RetryPolicy};
 
 /// Longest kind, project id and tenant id, in bytes.
 const MAX_LABEL: usize = 128;
+/// Most tags of a task.
+const MAX_TAGS: usize = 16;
+/// Longest idempotency key, in bytes.
+const MAX_KEY: usize = 512;
 /// Most delays in a list of them.
 const MAX_DELAYS: usize = 64;
 /// The farthest due time, and the longest of the other durations of a task.
@@ -27,6 +31,12 @@ pub(super) fn task(queue: &QueueName, task: &NewTask, config: &Config) -> Result
         if value.as_deref().is_some_and(|value| !is_label(value)) {
             return invalid(field, "1 to 128 bytes without control characters");
         }
+    }
+    if options.tags.len() > MAX_TAGS || options.tags.iter().any(|tag| !is_label(tag)) {
+        return invalid("tags", "at most 16, each of 1 to 128 bytes without control characters");
+    }
+    if options.idempotency_key.as_deref().is_some_and(|key| !is_key(key)) {
+        return invalid("idempotency_key", "1 to 512 printable ASCII characters");
     }
     for (field, value) in [("timeout_ms", options.timeout), ("lease_ms", options.lease)] {
         if value.is_some_and(|value| value < Duration::from_millis(1) || value > MAX_DURATION) {
@@ -72,6 +82,10 @@ fn retry(policy: &RetryPolicy) -> Result<(), Error> {
 
 fn is_label(text: &str) -> bool {
     (1..=MAX_LABEL).contains(&text.len()) && !text.chars().any(char::is_control)
+}
+
+fn is_key(text: &str) -> bool {
+    (1..=MAX_KEY).contains(&text.len()) && text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic())
 }
 
 fn invalid(field: &'static str, reason: impl Into<String>) -> Result<(), Error> {

@@ -8,7 +8,8 @@ use std::{
 use bytes::Bytes;
 use trackside_core::{QueueName, TaskId, Timestamp, UserId, WorkerId};
 
-use crate::{BrakeScope, Due, Enqueued, Fence, NewTask, Priority, QueuePolicy, TaskState, TaskStatus, limits};
+use super::intake::Keys;
+use crate::{BrakeScope, Fence, NewTask, Priority, QueuePolicy, TaskState, TaskStatus, limits};
 
 /// Everything known about one queue.
 #[derive(Debug)]
@@ -35,6 +36,7 @@ pub(super) struct Queue {
     pub(super) last_step: Option<Timestamp>,
     pub(super) grace: Option<Grace>,
     pub(super) counters: Counters,
+    pub(super) keys: Keys,
 }
 
 /// Leases that are spared after a stall (Q-L10).
@@ -144,37 +146,8 @@ impl Queue {
             last_step: None,
             grace: None,
             counters: Counters::default(),
+            keys: Keys::default(),
         }
-    }
-
-    /// Adds a task unless its id is known (Q-L1).
-    pub(super) fn enqueue(&mut self, new: &NewTask, now: Timestamp) -> Enqueued {
-        let id = new.id;
-        if let Some(state) = self.state(id, now) {
-            return Enqueued { id, state, replayed: true };
-        }
-        let due = match new.options.due {
-            Due::Now => now,
-            Due::After(delay) => limits::later(now, delay),
-            Due::At(at) => limits::due(at),
-        };
-        // The place is provisional: no index has the task yet.
-        let task = Task {
-            new: new.clone(),
-            enqueued_at: now,
-            place: Place::Parked,
-            failed: 0,
-            crashes: 0,
-            last_attempt: None,
-            last_settlement: None,
-            error: None,
-            cancel: None,
-        };
-        self.finished.remove(&id);
-        self.tasks.insert(id, task);
-        self.counters.created += 1;
-        self.move_to(id, if due > now { Destination::Delayed(due) } else { Destination::Tail });
-        Enqueued { id, state: self.state(id, now).unwrap_or(TaskState::Queued), replayed: false }
     }
 
     /// Moves an unfinished task. Together with [`Queue::finish`] the only way in which an index changes, so that a
@@ -255,6 +228,7 @@ impl Queue {
                 self.finished.remove(&id);
             }
         }
+        self.keys.forget_expired(now);
     }
 
     /// Whether tasks of this user are held back.

@@ -1,56 +1,59 @@
--- Purpose: takes in tasks whose ids are not known yet.
--- Laws: Q-L1, Q-L2, Q-L7.
+-- Purpose: takes in tasks that are not there yet.
+-- Laws: Q-L1, Q-L2, Q-L7, Q-L17.
 -- KEYS: as in lib.lua.
--- ARGV: from `at` five for each task: id, level, due ('' now, 'd<ms>' after, 'a<ms>' at), done bucket, rest of the record.
--- Returns: for each task the state it has now, followed by its id when it was known before. Nothing has been written
---          before the first new task.
--- Bound: 256 tasks; six variadic commands, and a few more for each id that is known already.
-local TASK_ARGS = 5
+-- ARGV: from `at` six for each task: id, level, due ('' now, 'd<ms>' after, 'a<ms>' at), done bucket, rest of the record,
+--       and what else it is known by ('' for nearly all of them), as first.lua says.
+-- Returns: for each task the state it has now, followed by the id that stands for it when it was known before ('?' when
+--          that task has ended); or nothing, and the position of a task whose key was used for another request. Until
+--          the first new task is written, nothing has been.
+-- Bound: 256 tasks; six variadic commands, and a few more for each task that is known already or by a key.
+local TASK_ARGS = 6
+
+-- The final records of those of the ids that have ended, each id with its bucket in ARGV.
+local function finals_of(ids, at)
+  local buckets, finals = {}, {}
+  for i, id in ipairs(ids) do
+    local position = ARGV[at + (i - 1) * TASK_ARGS + 3]
+    local bucket = buckets[position] or {}
+    buckets[position], bucket[#bucket + 1] = bucket, id
+  end
+  for position, members in pairs(buckets) do
+    local found = redis.call('HMGET', KEYS[DONE + position], unpack(members))
+    for i, id in ipairs(members) do finals[id] = found[i] and final(position, id) end
+  end
+  return finals
+end
 
 local function accept(count, at)
-  local ids, buckets, finals = {}, {}, {}
-  for i = 1, count do
-    local from = at + (i - 1) * TASK_ARGS
-    ids[i] = ARGV[from]
-    local bucket = buckets[ARGV[from + 3]] or {}
-    buckets[ARGV[from + 3]] = bucket
-    bucket[#bucket + 1] = ARGV[from]
-  end
-  local records = count > 0 and redis.call('HMGET', TASKS, unpack(ids)) or {}
-  for bucket, members in pairs(buckets) do
-    local found = redis.call('HMGET', KEYS[DONE + bucket], unpack(members))
-    for i, id in ipairs(members) do finals[id] = found[i] and final(bucket, id) end
-  end
-  local states, accepted = {}, {}
+  local ids, states, accepted = {}, {}, {}
+  for i = 1, count do ids[i] = ARGV[at + (i - 1) * TASK_ARGS] end
+  local records, finals = count > 0 and redis.call('HMGET', TASKS, unpack(ids)) or {}, finals_of(ids, at)
   local tasks, delayed, ready, fresh = {}, {}, {}, {}
   for i, id in ipairs(ids) do
-    local from = at + (i - 1) * TASK_ARGS
-    local due, given = now, ARGV[from + 2]
-    if accepted[id] then
-      states[i] = accepted[id] .. id
-    elseif records[i] then
-      states[i] = place(id, records[i]) .. id
-    elseif finals[id] then
-      states[i] = string.match(finals[id], '^%d+ (%l)') .. id
+    local from, due = at + (i - 1) * TASK_ARGS, now
+    local is_new = not accepted[id] and not records[i] and not finals[id]
+    local known, is_reused = not is_new and id, false
+    if is_new and ARGV[from + 5] ~= '' then known, is_reused = first(id, ARGV[from + 5]) end
+    if is_reused then return nil, i end
+    if known then
+      states[i] = (accepted[known] or state_of(known, records[i], finals[id])) .. known
     else
+      local given = ARGV[from + 2]
       if given ~= '' then due = tonumber(string.sub(given, 2)) + (string.sub(given, 1, 1) == 'd' and now or 0) end
       local record = ARGV[from + 1] .. string.format('%.0f', now) .. ARGV[from + 4]
       tasks[#tasks + 1], tasks[#tasks + 2] = id, record
-      if due > now then
-        delayed[#delayed + 1], delayed[#delayed + 2] = due, id
-      else
-        ready[#ready + 1], fresh[#fresh + 1] = id, record
-      end
+      if due > now then delayed[#delayed + 1], delayed[#delayed + 2] = due, id end
+      if due <= now then ready[#ready + 1], fresh[#fresh + 1] = id, record end
       states[i] = due > now and 'w' or 'q'
       accepted[id] = states[i]
     end
   end
-  if #tasks > 0 then
-    many('HSET', TASKS, tasks)
-    to_tails(ready, fresh)
-    many('ZADD', DELAYED, delayed)
-    redis.call('HINCRBY', META, 'created', #tasks / 2)
-    wake()
-  end
+  many('HSET', TASKS, tasks)
+  remember()
+  if #tasks == 0 then return states end
+  to_tails(ready, fresh)
+  many('ZADD', DELAYED, delayed)
+  redis.call('HINCRBY', META, 'created', #tasks / 2)
+  wake()
   return states
 end

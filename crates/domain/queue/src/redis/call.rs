@@ -20,6 +20,8 @@ pub(super) struct Call<'k> {
     args: Vec<Bytes>,
     /// The position of each bucket among the keys, from 1.
     buckets: HashMap<u64, usize>,
+    /// The position of each idempotency key among all keys, from 1.
+    idempotency_keys: HashMap<u128, usize>,
 }
 
 /// An answer of a shape that no version of a script gives.
@@ -31,7 +33,13 @@ struct UnexpectedAnswer(&'static str);
 
 impl<'k> Call<'k> {
     pub(super) fn new(queue: &'k QueueKeys, config: &Config, offset_ms: u64) -> Self {
-        let call = Self { queue, keys: queue.fixed().to_vec(), args: Vec::new(), buckets: HashMap::new() };
+        let call = Self {
+            queue,
+            keys: queue.fixed().to_vec(),
+            args: Vec::new(),
+            buckets: HashMap::new(),
+            idempotency_keys: HashMap::new(),
+        };
         call.arg(offset_ms).arg(limits::millis(config.retention))
     }
 
@@ -48,12 +56,21 @@ impl<'k> Call<'k> {
     /// The position of the bucket that the final record of this id belongs to.
     pub(super) fn bucket(mut self, id: TaskId) -> Self {
         let bucket = keys::bucket_of(id);
-        let next = self.buckets.len() + 1;
+        let next = self.keys.len() - keys::FIXED + 1;
         let position = *self.buckets.entry(bucket).or_insert(next);
         if position == next {
             self.keys.push(self.queue.done(bucket));
         }
         self.arg(position)
+    }
+
+    /// The position of the key that remembers the idempotency key with this digest.
+    pub(super) fn idempotency_key(&mut self, digest: u128) -> usize {
+        let (queue, keys) = (self.queue, &mut self.keys);
+        *self.idempotency_keys.entry(digest).or_insert_with(|| {
+            keys.push(queue.idempotency_key(digest));
+            keys.len()
+        })
     }
 
     /// The bucket of the only id of a call, which the script finds without being told its position.

@@ -18,6 +18,7 @@
 //! | `T:orders` | hash | id → `cancel:<reason>` for active tasks | removed with the task |
 //! | `T:dead` | sorted set | id of each dead letter by its time of death | never: a dead letter waits for a decision |
 //! | `T:done:<bucket>` | hash | id → final record; the bucket is the id's time in units of 65.536 s | retention after the last write |
+//! | `T:idem:<digest>` | string | `<fingerprint>\|<id>\|<until>`: the task that an idempotency key named first | `idempotency_ttl` after that |
 //! | `T:wake` | list | one token at most, for those who wait | never: one byte |
 //! | `T:waiting` | hash | id → predecessors that have not ended yet, of each waiting task | never: unfinished work |
 //! | `T:next` | hash | id → tasks that wait for it | removed with the task |
@@ -119,6 +120,11 @@ impl QueueKeys {
         &self.fixed[14]
     }
 
+    /// What remembers the idempotency key with this digest.
+    pub(super) fn idempotency_key(&self, digest: u128) -> String {
+        format!("{}:idem:{digest:032x}", self.tag)
+    }
+
     /// The bucket of final records that an id belongs to.
     pub(super) fn done(&self, bucket: u64) -> String {
         format!("{}:done:{bucket}", self.tag)
@@ -148,5 +154,6 @@ mod tests {
         assert_eq!(keys.fixed()[14], "{p:enhancement:queue}:meta");
         assert_eq!(keys.fixed()[FIXED - 1], "{p:enhancement:queue}:workers");
         assert_eq!(keys.done(7), "{p:enhancement:queue}:done:7");
+        assert_eq!(keys.idempotency_key(7), format!("{{p:enhancement:queue}}:idem:{}7", "0".repeat(31)));
     }
 }

@@ -20,6 +20,7 @@
 //! | `b` | retry: `e<base>,<max>` `f<delay>` `l<delay>,…` (`e1000,60000`) | `s` `w` | start and worker of the last attempt |
 //! | `j` `n` | project, tenant | `lf` `ls` | fence and state of the last settlement that did not end it |
 //! | `c` | correlation id (the task's own) | `f` | 1 when a plain client pushed it |
+//! | `g` | tags | | |
 
 use std::{num::NonZeroU32, time::Duration};
 
@@ -66,6 +67,8 @@ pub(super) struct Header {
     project_id: Option<String>,
     #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
     tenant_id: Option<String>,
+    #[serde(rename = "g", default, skip_serializing_if = "Vec::is_empty")]
+    tags: Vec<String>,
     #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
     correlation_id: Option<CorrelationId>,
     #[serde(rename = "tp", default, skip_serializing_if = "Option::is_none")]
@@ -95,6 +98,7 @@ impl Record {
             retry: Some(&options.retry).filter(|policy| **policy != RetryPolicy::default()).map(write_policy),
             project_id: options.project_id.clone(),
             tenant_id: options.tenant_id.clone(),
+            tags: options.tags.clone(),
             correlation_id: options.correlation_id.clone(),
             traceparent: options.traceparent.clone(),
             ..Header::default()
@@ -165,6 +169,7 @@ impl Record {
             user_id: self.user_id,
             project_id: header.project_id,
             tenant_id: header.tenant_id,
+            tags: header.tags,
             correlation_id: limits::correlation(id, header.correlation_id.as_ref()),
         }
     }

@@ -12,7 +12,7 @@ macro_rules! script {
     };
 }
 
-script!(ENQUEUE, "queue.enqueue": "ready.lua", "accept.lua", "enqueue.lua");
+script!(ENQUEUE, "queue.enqueue": "ready.lua", "first.lua", "accept.lua", "enqueue.lua");
 script!(STEP, "queue.step":
     "ready.lua", "braked.lua", "ended.lua", "step/attempt.lua", "step/settle.lua", "step/renew.lua", "step/promote.lua",
     "step/reap.lua", "foreign.lua", "step/adopt.lua", "step/lease.lua", "step/claim.lua", "step/step.lua");

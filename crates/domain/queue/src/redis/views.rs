@@ -8,12 +8,9 @@ use trackside_redis::{Reply, Script};
 use super::{
     call::{failed, unexpected},
     record::{self, Own, Record},
-    scripts::{ENQUEUE, LETTERS, PEEK, STATS, STATUS},
+    scripts::{LETTERS, PEEK, STATS, STATUS},
 };
-use crate::{
-    BrakeChange, BrakePage, BrakeScope, DeadLetter, Enqueued, Error, NewTask, PeekedTask, QueueStats, TaskState,
-    TaskStatus,
-};
+use crate::{BrakeChange, BrakePage, BrakeScope, DeadLetter, Error, PeekedTask, QueueStats, TaskState, TaskStatus};
 
 /// The user of a scope; everyone is nobody's name.
 pub(super) fn user_of(scope: &BrakeScope) -> &str {
@@ -51,22 +48,6 @@ pub(super) fn state(reply: Reply, script: &Script) -> Result<Option<TaskState>, 
     let Some(reply) = reply.into_option() else { return Ok(None) };
     let letter = reply.into_string().map_err(|error| failed(script.name(), error))?;
     record::read_state(&letter).map(Some).ok_or_else(|| unexpected(script, "an unknown state"))
-}
-
-/// For each task the letter of its state; behind it, when nothing was added, the id of the task that was there.
-pub(super) fn enqueued(reply: Reply, tasks: &[NewTask]) -> Result<Vec<Enqueued>, Error> {
-    let answers = reply.into_array().map_err(|error| failed(ENQUEUE.name(), error))?;
-    if answers.len() != tasks.len() {
-        return Err(unexpected(&ENQUEUE, "not one answer for each task"));
-    }
-    let read = |(task, answer): (&NewTask, Reply)| {
-        let answer = answer.into_string().map_err(|error| failed(ENQUEUE.name(), error))?;
-        let (letter, known) = answer.split_at_checked(1).ok_or_else(|| unexpected(&ENQUEUE, "no state"))?;
-        let state = record::read_state(letter).ok_or_else(|| unexpected(&ENQUEUE, "an unknown state"))?;
-        let id = if known.is_empty() { task.id } else { TaskId::from_key(known)? };
-        Ok(Enqueued { id, state, replayed: !known.is_empty() })
-    };
-    tasks.iter().zip(answers).map(read).collect()
 }
 
 pub(super) fn status(reply: Reply, queue: &QueueName, id: TaskId) -> Result<Option<TaskStatus>, Error> {

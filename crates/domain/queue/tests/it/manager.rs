@@ -50,13 +50,20 @@ async fn what_is_wrong_with_a_task_is_said_by_field_and_nothing_is_added() {
         ("tenant_id", with(TaskOptions { tenant_id: Some("a\0b".into()), ..TaskOptions::default() })),
         ("timeout_ms", with(TaskOptions { timeout: Some(Duration::ZERO), ..TaskOptions::default() })),
         ("lease_ms", with(TaskOptions { lease: Some(ten_thousand_years), ..TaskOptions::default() })),
+        ("tags", with(TaskOptions { tags: vec!["a".into(); 17], ..TaskOptions::default() })),
+        ("idempotency_key", with(TaskOptions { idempotency_key: Some("ü".into()), ..TaskOptions::default() })),
         ("run_at", with(TaskOptions { due: Due::After(ten_thousand_years), ..TaskOptions::default() })),
         ("retry", with(TaskOptions { retry: RetryPolicy::Fixed { delay_ms: u64::MAX }, ..TaskOptions::default() })),
     ];
     for (expected, task) in cases {
         let described = format!("{task:?}").chars().take(200).collect::<String>();
         match bench.queues.enqueue_many(&bench.queue, vec![bench.task("good"), task]).await {
-            Err(Error::InvalidTask { field, .. }) => assert_eq!(field, expected, "{described}"),
+            Err(Error::Item { index: 1, source }) => {
+                assert!(
+                    matches!(*source, Error::InvalidTask { field, .. } if field == expected),
+                    "{described}: {source}"
+                );
+            }
             other => panic!("{expected}: {other:?} for {described}"),
         }
     }

@@ -1,0 +1,79 @@
+//! New tasks on their way into the scripts: what `accept.lua` is told of each, and what it answers.
+
+use trackside_core::TaskId;
+use trackside_redis::Reply;
+
+use super::{
+    call::{Call, failed, unexpected},
+    record::{self, Record},
+    scripts::ENQUEUE,
+};
+use crate::{Config, Due, Enqueued, Error, NewTask, TaskState, idempotency, limits};
+
+/// The answer to a task before the states of those that have ended are looked up.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Answer {
+    Known(Enqueued),
+    /// A task that came first under a key, and has ended.
+    Ended(TaskId),
+}
+
+/// Adds what the script is told of a new task.
+pub(super) fn write<'k>(mut call: Call<'k>, task: &NewTask, config: &Config) -> Result<Call<'k>, Error> {
+    let due = match task.options.due {
+        Due::Now => String::new(),
+        Due::After(delay) => format!("d{}", limits::millis(delay)),
+        Due::At(at) => format!("a{}", limits::due(at).as_millis()),
+    };
+    let record =
+        Record::write(task).map_err(|error| Error::InvalidTask { field: "options", reason: error.to_string() })?;
+    let mut said = String::new();
+    if let Some(key) = &task.options.idempotency_key {
+        let (fingerprint, lifetime) = (idempotency::fingerprint(task)?, limits::millis(config.idempotency_ttl).max(1));
+        let position = call.idempotency_key(idempotency::digest(key));
+        said = format!("i{position},{fingerprint:032x},{lifetime}");
+    }
+    let level = record::level_letter(task.options.priority);
+    Ok(call.id(task.id).arg(level).arg(due).bucket(task.id).arg(record).arg(said))
+}
+
+/// The answers of the script, in the order of the tasks.
+pub(super) fn read(reply: Reply, tasks: &[NewTask]) -> Result<Vec<Answer>, Error> {
+    let answers = reply.into_array().map_err(|error| failed(ENQUEUE.name(), error))?;
+    let mut answers = answers.into_iter();
+    let mut read = Vec::with_capacity(tasks.len());
+    for task in tasks {
+        let answer = answers.next().ok_or_else(|| unexpected(&ENQUEUE, "not one answer for each task"))?;
+        let answer = answer.into_string().map_err(|error| failed(ENQUEUE.name(), error))?;
+        let (letter, known) = answer.split_at_checked(1).ok_or_else(|| unexpected(&ENQUEUE, "no state"))?;
+        if letter == "!" {
+            let position = answers.next().ok_or_else(|| unexpected(&ENQUEUE, "no position"))?;
+            let position = position.as_u64().map_err(|error| failed(ENQUEUE.name(), error))?;
+            let index = usize::try_from(position.saturating_sub(1)).unwrap_or(usize::MAX);
+            return Err(Error::Item { index, source: Box::new(Error::IdempotencyKeyReused) });
+        }
+        read.push(match letter {
+            "?" => Answer::Ended(TaskId::from_key(known)?),
+            _ => Answer::Known(enqueued(task.id, letter, known)?),
+        });
+    }
+    Ok(read)
+}
+
+fn enqueued(id: TaskId, letter: &str, known: &str) -> Result<Enqueued, Error> {
+    let state = record::read_state(letter).ok_or_else(|| unexpected(&ENQUEUE, "an unknown state"))?;
+    let replayed = !known.is_empty();
+    Ok(Enqueued { id: if replayed { TaskId::from_key(known)? } else { id }, state, replayed })
+}
+
+// === impl Answer ===
+
+impl Answer {
+    /// With the state of a task that has ended, where something is kept of it.
+    pub(super) fn with(self, state: Option<TaskState>) -> Enqueued {
+        match self {
+            Self::Known(known) => known,
+            Self::Ended(id) => Enqueued { id, state: state.unwrap_or(TaskState::Completed), replayed: true },
+        }
+    }
+}
