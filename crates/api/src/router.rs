@@ -52,6 +52,8 @@ fn resources() -> Vec<OpenApiRouter<ApiState>> {
         routes::stats::routes(),
         // Queues and tasks.
         routes::queues::routes(),
+        routes::audit::routes(),
+        routes::scale::routes(),
         routes::queue_tasks::routes(),
         routes::dead::routes(),
         routes::tasks::routes(),

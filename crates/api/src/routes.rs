@@ -2,6 +2,7 @@
 
 pub(crate) mod agent_events;
 pub(crate) mod agents;
+pub(crate) mod audit;
 pub(crate) mod brake;
 pub(crate) mod dead;
 pub(crate) mod health;
@@ -15,6 +16,7 @@ pub(crate) mod queue_tasks;
 pub(crate) mod queues;
 pub(crate) mod root;
 pub(crate) mod run;
+pub(crate) mod scale;
 pub(crate) mod settle;
 pub(crate) mod stats;
 pub(crate) mod task_events;

@@ -66,7 +66,7 @@ struct ReadyByLevel {
 /// Whether the number of workers fits the backlog: `up` above 50 ready tasks, `down` below 10.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-enum ScaleHint {
+pub(crate) enum ScaleHint {
     Up,
     Down,
     Hold,
@@ -190,7 +190,7 @@ impl QueueView {
 // === impl ScaleHint ===
 
 impl ScaleHint {
-    const fn of(depth: u64) -> Self {
+    pub(crate) const fn of(depth: u64) -> Self {
         match depth {
             depth if depth > SCALE_UP_ABOVE => Self::Up,
             depth if depth < SCALE_DOWN_BELOW => Self::Down,

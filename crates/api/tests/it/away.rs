@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use serde_json::json;
 use trackside_core::{ErrorKind, QueueName, TaskId};
 use trackside_queue::{
-    BrakeChange, BrakePage, BrakeScope, DeadCursor, DeadLetter, Enqueued, Error, NewTask, PeekedTask, QueuePolicy,
-    QueueStats, QueueStore, Step, StepReply, TaskState, TaskStatus,
+    BrakeChange, BrakePage, BrakeScope, DeadCursor, DeadLetter, Enqueued, Error, NewTask, PeekedTask, QueueAudit,
+    QueuePolicy, QueueStats, QueueStore, Step, StepReply, TaskState, TaskStatus,
 };
 
 use crate::service::{Service, problem, setup_over};
@@ -99,6 +99,10 @@ impl QueueStore for Away {
 
     async fn purge_dead(&self, _: &QueueName, _: &[TaskId]) -> Result<usize, Error> {
         self.fails("purge_dead")
+    }
+
+    async fn audit(&self, _: &QueueName) -> Result<QueueAudit, Error> {
+        self.fails("audit")
     }
 }
 

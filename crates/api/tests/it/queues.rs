@@ -114,3 +114,42 @@ async fn queues_are_listed_page_by_page() {
     }
     assert_eq!(seen, ["a", "b", "c"]);
 }
+
+#[tokio::test]
+async fn the_audit_accounts_for_every_task() {
+    let service = Service::start().await;
+    for payload in 0..4 {
+        service.enqueue("exports", json!({"kind": "k", "payload": payload})).await;
+    }
+    let done = service.lease("exports").await;
+    let path = format!("/v1/tasks/{}/ack", done["task_id"].as_str().unwrap());
+    body(service.post(&path).json(&json!({"fence": done["fence"]})).send().await.unwrap(), 200).await;
+    service.lease("exports").await;
+    let audit = service.read("/v1/queues/exports/audit").await;
+    let expected = json!({
+        "queue": "exports", "created": 4, "ready": 2, "active": 1, "delayed": 0, "waiting": 0, "parked": 0,
+        "completed": 1, "dead": 0, "cancelled": 0, "purged": 0, "unadopted": 0, "unplaced": 0, "balanced": true
+    });
+    assert_eq!(audit, expected);
+    problem(service.get("/v1/queues/export/audit").send().await.unwrap(), 404, "not-found").await;
+}
+
+#[tokio::test]
+async fn a_scaler_reads_one_number_in_which_running_tasks_count() {
+    let service = Service::start().await;
+    for payload in 0..60 {
+        service.enqueue("exports", json!({"kind": "k", "payload": payload})).await;
+    }
+    service.lease("exports").await;
+    let scale = service.read("/v1/queues/exports/scale").await;
+    assert!(scale["oldest_age_ms"].is_u64());
+    let numbers = [&scale["backlog"], &scale["running"], &scale["desired_load"], &scale["scale_hint"]];
+    assert_eq!(numbers, [&json!(59), &json!(1), &json!(60), &json!("up")]);
+
+    service.post("/v1/queues/exports/pause").send().await.unwrap();
+    let paused = service.read("/v1/queues/exports/scale").await;
+    assert_eq!(
+        (&paused["backlog"], &paused["desired_load"], &paused["scale_hint"]),
+        (&json!(59), &json!(1), &json!("down"))
+    );
+}

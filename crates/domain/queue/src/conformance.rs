@@ -4,6 +4,7 @@
 //! which makes one test of each law. A law that does not hold panics; a store that fails answers its error.
 
 mod accounts;
+mod audit;
 mod brake;
 mod claims;
 mod crashes;
@@ -20,7 +21,7 @@ use async_trait::async_trait;
 use trackside_core::QueueName;
 
 pub use self::{
-    accounts::*, brake::*, claims::*, crashes::*, intake::*, letters::*, orders::*, policy::*, settlements::*,
+    accounts::*, audit::*, brake::*, claims::*, crashes::*, intake::*, letters::*, orders::*, policy::*, settlements::*,
 };
 use crate::{Config, QueueStore};
 
@@ -116,6 +117,7 @@ macro_rules! queue_store_conformance {
             l17_a_key_with_another_request_is_refused_with_the_whole_call
             l17_a_key_is_forgotten_when_its_time_is_over
             l17_a_repeated_call_answers_the_tasks_that_it_made
+            l29_every_task_is_accounted_for_after_each_move
             dead_letters_are_paged_newest_first
             dead_letters_are_requeued_as_if_new
             purged_dead_letters_leave_only_their_status

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod audit;
 mod config;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -18,6 +19,7 @@ mod redis;
 mod store;
 mod task;
 
+pub use audit::{Places, QueueAudit};
 pub use config::Config;
 pub use error::Error;
 pub use intake::Enqueued;

@@ -1,5 +1,6 @@
 //! What producers, the HTTP API and operators hold: checks, policy and routing over a [`QueueStore`].
 
+mod account;
 mod lease;
 mod operate;
 mod registry;

@@ -1,5 +1,6 @@
 //! The store inside the process: nothing to install, and nothing that survives a restart.
 
+mod audit;
 mod intake;
 mod orders;
 mod queue;
@@ -19,7 +20,7 @@ use trackside_core::{Clock, QueueName, TaskId, Timestamp};
 use self::queue::Queue;
 use crate::{
     BrakeChange, BrakePage, BrakeScope, Config, DeadCursor, DeadLetter, Enqueued, Error, NewTask, PeekedTask,
-    QueuePolicy, QueueStats, QueueStore, Step, StepReply, TaskState, TaskStatus, limits::check_batch,
+    QueueAudit, QueuePolicy, QueueStats, QueueStore, Step, StepReply, TaskState, TaskStatus, limits::check_batch,
 };
 
 /// Queues in memory, obeying the laws of [`QueueStore`]. Clones share them.
@@ -218,6 +219,10 @@ impl QueueStore for MemoryQueueStore {
     async fn purge_dead(&self, queue: &QueueName, ids: &[TaskId]) -> Result<usize, Error> {
         check_batch(ids.len())?;
         Ok(self.change(queue, |queue, _, config| queue.purge_dead(ids, config)))
+    }
+
+    async fn audit(&self, queue: &QueueName) -> Result<QueueAudit, Error> {
+        Ok(self.read(queue, |queue, _| queue.audit()))
     }
 }
 

@@ -36,7 +36,7 @@ use self::{
 };
 use crate::{
     BrakeChange, BrakePage, BrakeScope, Config, DeadCursor, DeadLetter, Enqueued, Error, MAX_BATCH, NewTask,
-    PeekedTask, QueuePolicy, QueueStats, QueueStore, Step, StepReply, TaskState, TaskStatus, limits,
+    PeekedTask, QueueAudit, QueuePolicy, QueueStats, QueueStore, Step, StepReply, TaskState, TaskStatus, limits,
     limits::check_batch,
 };
 
@@ -287,6 +287,11 @@ impl QueueStore for RedisQueueStore {
         let line = self.inner.line(queue);
         let call = ids.iter().fold(self.inner.call(&line), |call, id| call.id(*id).bucket(*id));
         views::count(&call.run(&self.inner, &scripts::PURGE).await?, &scripts::PURGE)
+    }
+
+    async fn audit(&self, queue: &QueueName) -> Result<QueueAudit, Error> {
+        let line = self.inner.line(queue);
+        views::audit(self.inner.call(&line).run(&self.inner, &scripts::AUDIT).await?)
     }
 }
 

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use trackside_core::{QueueName, TaskId, Timestamp, UserId, WorkerId};
 
-use crate::{ClaimedTask, Enqueued, Error, Fence, NewTask, Priority, QueuePolicy, TaskState, TaskStatus};
+use crate::{ClaimedTask, Enqueued, Error, Fence, NewTask, Priority, QueueAudit, QueuePolicy, TaskState, TaskStatus};
 
 /// Items that one call may carry, so that no script runs for long.
 pub const MAX_BATCH: usize = 256;
@@ -53,6 +53,8 @@ pub const MAX_BATCH: usize = 256;
 ///   the task that came first under it, wherever that is now (completed, when nothing is kept of it any more). The key
 ///   with a request of another content is refused, and the whole call with it. What makes the content is everything but
 ///   the id, the correlation id and the trace.
+/// - **Q-L29 audit** — the tasks ever accepted are those that are somewhere now and those that ended; both are counted
+///   at one moment, so that the balance holds at every moment, whatever is going on.
 #[async_trait]
 pub trait QueueStore: Send + Sync + Debug + 'static {
     /// Makes the queue known, so that it is listed. Answers true the first time. A queue that was never registered
@@ -123,6 +125,9 @@ pub trait QueueStore: Send + Sync + Debug + 'static {
     /// Removes dead letters and their payloads for good; answers how many. Their status remains until its retention,
     /// counted from their death, is over.
     async fn purge_dead(&self, queue: &QueueName, ids: &[TaskId]) -> Result<usize, Error>;
+
+    /// Where every task is that was ever accepted (Q-L29).
+    async fn audit(&self, queue: &QueueName) -> Result<QueueAudit, Error>;
 }
 
 /// One worker's round trip.

@@ -7,8 +7,9 @@ use trackside_core::{QueueName, TaskId, UserId, WorkerId};
 
 use super::Harness;
 use crate::{
-    BrakeChange, BrakeScope, ClaimedTask, Enqueued, Error, Fence, NewTask, Outcome, Priority, QueueStats, QueueStore,
-    Renewal, Renewed, RetryPolicy, Settled, Settlement, Step, StepReply, TaskOptions, TaskState, TaskStatus,
+    BrakeChange, BrakeScope, ClaimedTask, Enqueued, Error, Fence, NewTask, Outcome, Priority, QueueAudit, QueueStats,
+    QueueStore, Renewal, Renewed, RetryPolicy, Settled, Settlement, Step, StepReply, TaskOptions, TaskState,
+    TaskStatus,
 };
 
 /// One queue of a harness, and one worker.
@@ -144,6 +145,13 @@ impl<'h, H: Harness> Driver<'h, H> {
 
     pub(super) async fn stats(&self) -> Result<QueueStats, Error> {
         self.store().stats(&self.queue).await
+    }
+
+    /// The audit, which must be balanced.
+    pub(super) async fn audit(&self) -> Result<QueueAudit, Error> {
+        let audit = self.store().audit(&self.queue).await?;
+        assert!(audit.is_balanced(), "{audit:?}");
+        Ok(audit)
     }
 }
 

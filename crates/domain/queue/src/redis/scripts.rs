@@ -26,4 +26,5 @@ script!(BRAKE, "queue.brake": "brake.lua");
 script!(UNPARK, "queue.unpark": "ready.lua", "braked.lua", "unpark.lua");
 script!(LETTERS, "queue.letters": "letters.lua");
 script!(REQUEUE, "queue.requeue": "ready.lua", "requeue.lua");
+script!(AUDIT, "queue.audit": "audit.lua");
 script!(PURGE, "queue.purge": "ended.lua", "purge.lua");

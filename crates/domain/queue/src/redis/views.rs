@@ -8,9 +8,12 @@ use trackside_redis::{Reply, Script};
 use super::{
     call::{failed, unexpected},
     record::{self, Own, Record},
-    scripts::{LETTERS, PEEK, STATS, STATUS},
+    scripts::{AUDIT, LETTERS, PEEK, STATS, STATUS},
 };
-use crate::{BrakeChange, BrakePage, BrakeScope, DeadLetter, Error, PeekedTask, QueueStats, TaskState, TaskStatus};
+use crate::{
+    BrakeChange, BrakePage, BrakeScope, DeadLetter, Error, PeekedTask, Places, QueueAudit, QueueStats, TaskState,
+    TaskStatus,
+};
 
 /// The user of a scope; everyone is nobody's name.
 pub(super) fn user_of(scope: &BrakeScope) -> &str {
@@ -157,4 +160,16 @@ pub(super) fn letters(reply: Reply, queue: &QueueName) -> Result<Vec<DeadLetter>
         letters.push(DeadLetter { status, payload, crashes });
     }
     Ok(letters)
+}
+
+pub(super) fn audit(reply: Reply) -> Result<QueueAudit, Error> {
+    let shape = |error| failed(AUDIT.name(), error);
+    let mut counts = [0; 11];
+    for (count, number) in counts.iter_mut().zip(&reply.into_array_of::<11>().map_err(shape)?) {
+        *count = number.as_u64().map_err(shape)?;
+    }
+    let [created, completed, cancelled, purged, records, listed, active, delayed, waiting, parked, dead] = counts;
+    let places =
+        Places { created, completed, cancelled, purged, records, listed, active, delayed, waiting, parked, dead };
+    Ok(QueueAudit::of(places))
 }

@@ -16,6 +16,8 @@ mod processor_redis;
 mod processor_shutdown;
 mod processor_work;
 #[cfg(feature = "redis")]
+mod redis_audit;
+#[cfg(feature = "redis")]
 mod redis_cluster;
 #[cfg(feature = "redis")]
 mod redis_differential;

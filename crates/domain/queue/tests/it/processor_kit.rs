@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 use trackside_core::{Clock, ErrorKind, QueueName, TaskId, Timestamp};
 use trackside_queue::{
     BrakeChange, BrakePage, BrakeScope, Config, DeadCursor, DeadLetter, Enqueued, Error, Handlers, MemoryQueueStore,
-    NewTask, PeekedTask, ProcessorConfig, ProcessorHandle, QueueManager, QueuePolicy, QueueStats, QueueStore, Step,
-    StepReply, TaskEvent, TaskObserver, TaskProcessor, TaskState, TaskStatus,
+    NewTask, PeekedTask, ProcessorConfig, ProcessorHandle, QueueAudit, QueueManager, QueuePolicy, QueueStats,
+    QueueStore, Step, StepReply, TaskEvent, TaskObserver, TaskProcessor, TaskState, TaskStatus,
 };
 
 use crate::names::unique_queue;
@@ -157,6 +157,10 @@ impl QueueStore for Wire {
     }
     async fn purge_dead(&self, queue: &QueueName, ids: &[TaskId]) -> Result<usize, Error> {
         self.call(self.store.purge_dead(queue, ids)).await
+    }
+
+    async fn audit(&self, queue: &QueueName) -> Result<QueueAudit, Error> {
+        self.call(self.store.audit(queue)).await
     }
 }
 
