@@ -32,6 +32,8 @@ use tokio::{
 pub struct FaultProxy {
     port: u16,
     fault: watch::Sender<Fault>,
+    /// How often connections were closed: each one ends with the next, however soon it is healed.
+    cuts: watch::Sender<u64>,
     accepting: JoinHandle<()>,
 }
 
@@ -69,8 +71,9 @@ impl FaultProxy {
         let port = listener.local_addr()?.port();
         let fault = watch::Sender::new(Fault::None);
         let upstream = SocketAddr::from((Ipv4Addr::LOCALHOST, upstream_port));
-        let accepting = tokio::spawn(accept(listener, upstream, fault.subscribe()));
-        Ok(Self { port, fault, accepting })
+        let cuts = watch::Sender::new(0);
+        let accepting = tokio::spawn(accept(listener, upstream, fault.subscribe(), cuts.subscribe()));
+        Ok(Self { port, fault, cuts, accepting })
     }
 
     /// Where clients connect to, on 127.0.0.1.
@@ -82,6 +85,7 @@ impl FaultProxy {
     /// Closes all connections, and each new one.
     pub fn cut(&self) {
         self.fault.send_replace(Fault::Cut);
+        self.cuts.send_modify(|cuts| *cuts += 1);
     }
 
     /// Lets nothing pass and closes nothing.
@@ -109,18 +113,24 @@ impl Drop for FaultProxy {
     fn drop(&mut self) {
         self.accepting.abort();
         // The connections' tasks see it and end.
-        self.fault.send_replace(Fault::Cut);
+        self.cut();
     }
 }
 
-async fn accept(listener: TcpListener, upstream: SocketAddr, fault: watch::Receiver<Fault>) {
+async fn accept(
+    listener: TcpListener,
+    upstream: SocketAddr,
+    fault: watch::Receiver<Fault>,
+    mut cuts: watch::Receiver<u64>,
+) {
     while let Ok((client, _)) = listener.accept().await {
-        tokio::spawn(serve(client, upstream, fault.clone()));
+        cuts.mark_unchanged();
+        tokio::spawn(serve(client, upstream, fault.clone(), cuts.clone()));
     }
 }
 
 /// One connection, until either side or a fault ends it.
-async fn serve(client: TcpStream, upstream: SocketAddr, fault: watch::Receiver<Fault>) {
+async fn serve(client: TcpStream, upstream: SocketAddr, fault: watch::Receiver<Fault>, mut cuts: watch::Receiver<u64>) {
     if *fault.borrow() == Fault::Cut {
         return;
     }
@@ -130,11 +140,10 @@ async fn serve(client: TcpStream, upstream: SocketAddr, fault: watch::Receiver<F
     let _ = server.set_nodelay(true);
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
-    let mut until = fault.clone();
     tokio::select! {
         () = pump(from_client, to_server, Direction::Request, fault.clone()) => {}
         () = pump(from_server, to_client, Direction::Reply, fault) => {}
-        _ = until.wait_for(|fault| *fault == Fault::Cut) => {}
+        _ = cuts.changed() => {}
     }
 }
 

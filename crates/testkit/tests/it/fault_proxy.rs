@@ -37,6 +37,18 @@ async fn a_cut_closes_old_and_new_connections_until_it_is_healed() -> Result<()>
 }
 
 #[tokio::test]
+async fn a_cut_that_is_healed_at_once_still_ends_every_connection() -> Result<()> {
+    let server = RedisServer::start().await?;
+    let proxy = FaultProxy::start(server.port()).await?;
+    let mut stream = TcpStream::connect(("127.0.0.1", proxy.port())).await?;
+    ask(&mut stream, "PING", "+PONG\r\n").await?;
+    proxy.cut();
+    proxy.heal();
+    assert_eq!(timeout(LONG, stream.read(&mut [0; 1])).await??, 0);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_lost_answer_leaves_its_effect() -> Result<()> {
     let server = RedisServer::start().await?;
     let proxy = FaultProxy::start(server.port()).await?;

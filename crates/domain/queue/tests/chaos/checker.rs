@@ -97,7 +97,7 @@ impl History {
             Event::Returned | Event::Lost => {
                 self.lost.insert(entry.fence);
             }
-            Event::Draining | Event::Killed => {}
+            Event::Stopped | Event::Draining | Event::Killed => {}
         }
     }
 

@@ -24,6 +24,8 @@ pub(crate) enum Event {
     Run,
     /// Its handler fails on purpose.
     Fail,
+    /// Its handler was dropped before its effect.
+    Stopped,
     /// The worker knows that the end of the attempt is recorded.
     Finished,
     /// The worker gave it back.
@@ -79,13 +81,14 @@ pub(crate) fn read(folder: &Path) -> Vec<Entry> {
 // === impl Event ===
 
 impl Event {
-    const WORDS: [(Self, &str); 11] = [
+    const WORDS: [(Self, &str); 12] = [
         (Self::Attempt, "attempt"),
         (Self::Accepted, "accepted"),
         (Self::Claimed, "claimed"),
         (Self::Begin, "begin"),
         (Self::Run, "run"),
         (Self::Fail, "fail"),
+        (Self::Stopped, "stopped"),
         (Self::Finished, "finished"),
         (Self::Returned, "returned"),
         (Self::Lost, "lost"),

@@ -22,7 +22,10 @@ mod row;
 mod verdict;
 mod worker;
 
+#[cfg(target_os = "linux")]
+mod clocks;
 mod frozen;
+mod network;
 mod server_kills;
 mod volumes;
 mod worker_kills;

@@ -49,6 +49,12 @@ pub(crate) struct Worker {
 #[derive(Debug, Clone)]
 struct Witness(Arc<Journal>);
 
+/// Journals that a handler was dropped.
+struct Unfinished<'a> {
+    journal: &'a Journal,
+    task: &'a ClaimedTask,
+}
+
 /// The settings of every process of a row, which must agree.
 pub(crate) fn config(lease_ms: Option<u64>) -> Config {
     let default = Config::default();
@@ -72,6 +78,7 @@ pub(crate) fn processor(queues: QueueManager, worker: &Worker, journal: &Arc<Jou
         let (go_file, name, journal) = (go_file.clone(), name.clone(), Arc::clone(&diary));
         async move {
             journal.write(Event::Begin, task.id, task.fence.0);
+            let unfinished = Unfinished { journal: &journal, task: &task };
             match std::str::from_utf8(&task.payload).unwrap_or_default() {
                 ABORT => std::process::abort(),
                 WAIT => {
@@ -85,6 +92,7 @@ pub(crate) fn processor(queues: QueueManager, worker: &Worker, journal: &Arc<Jou
                 }
                 _ => tokio::time::sleep(Duration::from_millis(2)).await,
             }
+            std::mem::forget(unfinished);
             journal.write(Event::Run, task.id, task.fence.0);
             Ok(Some(Bytes::from(format!("\"{name}\""))))
         }
@@ -122,6 +130,14 @@ impl Worker {
             shutdown.cancel();
         };
         tokio::join!(working, stopping);
+    }
+}
+
+// === impl Unfinished ===
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        self.journal.write(Event::Stopped, self.task.id, self.task.fence.0);
     }
 }
 
