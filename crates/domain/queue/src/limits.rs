@@ -15,6 +15,9 @@ pub(crate) const MAX_PROMOTED: usize = 64;
 /// Ended leases that one step takes back.
 pub(crate) const MAX_REAPED: usize = 32;
 
+/// Into how many parts the stall threshold is divided: a step is noted when the last note is older than one of them.
+pub(crate) const STEP_NOTES: u64 = 16;
+
 /// The longest duration, in milliseconds: three centuries. Times stay below 14 digits with it, which is what every
 /// number format between here and the store keeps exactly.
 const MAX_MILLIS: u64 = 9_999_999_999_999;

@@ -168,7 +168,7 @@ impl QueueStore for RedisQueueStore {
         for given in [step.settle.len(), step.renew.len(), step.credits] {
             check_batch(given)?;
         }
-        self.inner.step(&self.inner.line(queue), step).await
+        Box::pin(self.inner.step(&self.inner.line(queue), step)).await
     }
 
     async fn wait_for_work(&self, queue: &QueueName, timeout: Duration) -> Result<(), Error> {
@@ -278,15 +278,23 @@ impl QueueStore for RedisQueueStore {
     async fn requeue_dead(&self, queue: &QueueName, ids: &[TaskId]) -> Result<usize, Error> {
         check_batch(ids.len())?;
         let line = self.inner.line(queue);
-        let call = ids.iter().fold(self.inner.call(&line), |call, id| call.id(*id));
-        views::count(&call.run(&self.inner, &scripts::REQUEUE).await?, &scripts::REQUEUE)
+        let mut requeued = 0;
+        for some in ids.chunks(scripts::SCRIPT_TASKS) {
+            let call = some.iter().fold(self.inner.call(&line), |call, id| call.id(*id));
+            requeued += views::count(&call.run(&self.inner, &scripts::REQUEUE).await?, &scripts::REQUEUE)?;
+        }
+        Ok(requeued)
     }
 
     async fn purge_dead(&self, queue: &QueueName, ids: &[TaskId]) -> Result<usize, Error> {
         check_batch(ids.len())?;
         let line = self.inner.line(queue);
-        let call = ids.iter().fold(self.inner.call(&line), |call, id| call.id(*id).bucket(*id));
-        views::count(&call.run(&self.inner, &scripts::PURGE).await?, &scripts::PURGE)
+        let mut purged = 0;
+        for some in ids.chunks(scripts::SCRIPT_TASKS) {
+            let call = some.iter().fold(self.inner.call(&line), |call, id| call.id(*id).bucket(*id));
+            purged += views::count(&call.run(&self.inner, &scripts::PURGE).await?, &scripts::PURGE)?;
+        }
+        Ok(purged)
     }
 
     async fn audit(&self, queue: &QueueName) -> Result<QueueAudit, Error> {

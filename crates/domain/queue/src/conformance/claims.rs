@@ -94,10 +94,10 @@ pub async fn l7_due_tasks_are_promoted_in_bounded_rounds(harness: &impl Harness)
     }
     driver.enqueue(&tasks).await?;
     driver.advance(Duration::from_secs(5)).await;
-    let first = driver.claim(100).await?;
+    let first = driver.claim(MAX_PROMOTED).await?;
     assert_eq!((first.claimed.len(), first.next_due), (MAX_PROMOTED, Some(Duration::ZERO)), "ask again at once");
     let mut claimed = ids(&first.claimed);
-    claimed.extend(driver.claim_ids(100).await?);
+    claimed.extend(driver.claim_ids(MAX_PROMOTED).await?);
     assert_eq!(claimed, ids_of(&tasks));
     Ok(())
 }

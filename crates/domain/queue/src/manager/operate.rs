@@ -7,6 +7,9 @@ use trackside_core::{QueueName, TaskId};
 use super::QueueManager;
 use crate::{BrakeChange, BrakeScope, DeadCursor, DeadLetter, Error, MAX_BATCH, QueuePolicy};
 
+/// Parked tasks that are returned in one round trip.
+const UNPARK_AT_ONCE: usize = 64;
+
 // === impl QueueManager ===
 
 impl QueueManager {
@@ -181,7 +184,7 @@ impl QueueManager {
     }
 
     async fn unpark(&self, queue: &QueueName, scope: &BrakeScope) -> Result<(), Error> {
-        while self.inner.store.unpark(queue, scope, MAX_BATCH).await? == MAX_BATCH {}
+        while self.inner.store.unpark(queue, scope, UNPARK_AT_ONCE).await? == UNPARK_AT_ONCE {}
         Ok(())
     }
 }

@@ -112,12 +112,19 @@ impl Queue {
 
     /// When everybody was away for long, the leases that ended meanwhile are given time to be renewed (Q-L10).
     fn note_stall(&mut self, now: Timestamp, config: &Config) {
-        let last = self.last_step.replace(now);
-        if let Some(since) = last
-            && now.millis_since(since) > limits::millis(config.stall_threshold)
-        {
+        let threshold = limits::millis(config.stall_threshold);
+        let Some(since) = self.last_step else {
+            self.last_step = Some(now);
+            return;
+        };
+        let quiet = now.millis_since(since);
+        if quiet > threshold {
             let until = limits::later(now, config.stall_grace);
             self.grace = Some(Grace { since, until });
+        }
+        // Noted now and then, as precisely as every store does.
+        if quiet.saturating_mul(limits::STEP_NOTES) > threshold {
+            self.last_step = Some(now);
         }
     }
 

@@ -40,7 +40,7 @@ local function accept(count, at)
     else
       local given = ARGV[from + 2]
       if given ~= '' then due = tonumber(string.sub(given, 2)) + (string.sub(given, 1, 1) == 'd' and now or 0) end
-      local record = ARGV[from + 1] .. string.format('%.0f', now) .. ARGV[from + 4]
+      local record = ARGV[from + 1] .. string.format('%d', now) .. ARGV[from + 4]
       tasks[#tasks + 1], tasks[#tasks + 2] = id, record
       if due > now then delayed[#delayed + 1], delayed[#delayed + 2] = due, id end
       if due <= now then ready[#ready + 1], fresh[#fresh + 1] = id, record end

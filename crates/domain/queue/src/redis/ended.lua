@@ -9,7 +9,7 @@
 local function store_finals(finals, ended, counts)
   for bucket, bundle in pairs(finals) do
     many('HSET', KEYS[DONE + bucket], bundle)
-    redis.call('PEXPIRE', KEYS[DONE + bucket], string.format('%.0f', RETENTION + 1))
+    redis.call('PEXPIRE', KEYS[DONE + bucket], string.format('%d', RETENTION + 1))
   end
   if #ended == 0 then return end
   many('HDEL', TASKS, ended)

@@ -11,7 +11,7 @@
 //! | `T:tasks` | hash | id → record of every unfinished task, dead letters included | never: unfinished work |
 //! | `T:delayed` | sorted set | id by due time | never: unfinished work |
 //! | `T:lease` | sorted set | id of each active task by the end of its lease | never: unfinished work |
-//! | `T:own` | hash | id → `<fence>\|<started>\|<worker>\|<user>` of each active task | never: unfinished work |
+//! | `T:own` | hash | id → `<fence>\|<started>\|<worker>\|<user>` and the first line of the record, of each active task | never: unfinished work |
 //! | `T:crash` | hash | id → leases that ended unsettled | removed with the task |
 //! | `T:parked` | sorted set | `<user>\0<id>`, all with score 0, so that they are in order | never: unfinished work |
 //! | `T:brake` | hash | user, or `* everyone` → `p<revision>` engaged or `r<revision>@<time>` released | a day after the last release; while a brake is on, releases that old are dropped one by one |

@@ -3,7 +3,7 @@
 //! ```text
 //! record        <level><enqueued>[:<lease>] <user> <header>\n<payload>
 //! final record  <finished> <state> <own>\n<first line of the record>\n<result or reason>
-//! own           <fence>|<started>|<worker>|<user>
+//! own           <fence>|<started>|<worker>|<user>\n<first line of the record>\n
 //! ```
 //! `level` is the first letter of the priority, `state` is `c` completed, `x` cancelled or `d` a purged dead letter,
 //! times and durations are milliseconds. What scripts need of every task stands before the header, so that only a
@@ -36,6 +36,8 @@ use crate::{ClaimedTask, DEFAULT_MAX_ATTEMPTS, Fence, NewTask, Priority, RetryPo
 pub(super) struct Record {
     pub(super) priority: Priority,
     pub(super) enqueued_at: Timestamp,
+    /// How long a lease on it lasts, where the producer said so.
+    pub(super) lease: Option<Duration>,
     pub(super) user_id: Option<UserId>,
     pub(super) header: Header,
     pub(super) payload: Bytes,
@@ -113,13 +115,14 @@ impl Record {
 
     pub(super) fn read(record: &Bytes) -> Option<Self> {
         let end = record.iter().position(|byte| *byte == b'\n')?;
-        let (priority, enqueued_at, user_id, header) = read_line(&record[..end])?;
-        Some(Self { priority, enqueued_at, user_id, header, payload: record.slice(end + 1..) })
+        let Line { priority, enqueued_at, lease, user_id, header } = read_line(&record[..end])?;
+        Some(Self { priority, enqueued_at, lease, user_id, header, payload: record.slice(end + 1..) })
     }
 
     /// The task as its claim hands it out.
     pub(super) fn claimed(self, queue: &QueueName, claim: Claim) -> ClaimedTask {
         let header = self.header;
+        let lease = self.lease.unwrap_or(claim.lease);
         ClaimedTask {
             id: claim.id,
             queue: queue.clone(),
@@ -130,8 +133,8 @@ impl Record {
             max_attempts: header.max_attempts.unwrap_or(DEFAULT_MAX_ATTEMPTS),
             crashes: claim.crashes,
             fence: claim.fence,
-            lease_expires_at: claim.now.plus(claim.lease),
-            lease: claim.lease,
+            lease_expires_at: claim.now.plus(lease),
+            lease,
             enqueued_at: self.enqueued_at,
             timeout: header.timeout_ms.map(Duration::from_millis),
             user_id: self.user_id,
@@ -178,7 +181,7 @@ impl Record {
     pub(super) fn unreadable(record: Bytes) -> Self {
         let header = Header { kind: "unreadable".into(), error: Some(UNREADABLE.into()), ..Header::default() };
         let (priority, enqueued_at) = (Priority::Normal, Timestamp::from_millis(0));
-        Self { priority, enqueued_at, user_id: None, header, payload: record }
+        Self { priority, enqueued_at, lease: None, user_id: None, header, payload: record }
     }
 }
 
@@ -188,6 +191,7 @@ pub(super) struct Claim {
     pub(super) id: TaskId,
     pub(super) fence: Fence,
     pub(super) crashes: u32,
+    /// How long the lease lasts of a task that does not ask for one of its own.
     pub(super) lease: Duration,
     pub(super) now: Timestamp,
 }
@@ -253,14 +257,24 @@ pub(super) fn read_level(letter: &str) -> Option<Priority> {
     Priority::ALL.into_iter().find(|priority| level_letter(*priority) == letter)
 }
 
-fn read_line(line: &[u8]) -> Option<(Priority, Timestamp, Option<UserId>, Header)> {
+/// The first line of a record.
+struct Line {
+    priority: Priority,
+    enqueued_at: Timestamp,
+    lease: Option<Duration>,
+    user_id: Option<UserId>,
+    header: Header,
+}
+
+fn read_line(line: &[u8]) -> Option<Line> {
     let line = std::str::from_utf8(line).ok()?;
     let mut words = line.splitn(3, ' ');
     let (front, user, header) = (words.next()?, words.next()?, words.next()?);
     let priority = read_level(front.get(..1)?)?;
-    let enqueued = front.get(1..)?.split(':').next()?.parse().ok()?;
-    let header: Header = serde_json::from_str(header).ok()?;
-    Some((priority, Timestamp::from_millis(enqueued), user.parse().ok(), header))
+    let mut times = front.get(1..)?.split(':');
+    let enqueued_at = Timestamp::from_millis(times.next()?.parse().ok()?);
+    let lease = times.next().and_then(|lease| lease.parse().ok()).map(Duration::from_millis);
+    Some(Line { priority, enqueued_at, lease, user_id: user.parse().ok(), header: serde_json::from_str(header).ok()? })
 }
 
 fn write_policy(policy: &RetryPolicy) -> String {

@@ -4,6 +4,9 @@ use std::sync::LazyLock;
 
 use trackside_redis::Script;
 
+/// Tasks that one run of a script changes, so that it takes less than a millisecond.
+pub(super) const SCRIPT_TASKS: usize = 64;
+
 /// A script of a name and parts, each a file beside this one; `lib.lua` and `record.lua` always come first.
 macro_rules! script {
     ($script:ident, $name:literal: $($part:literal),+) => {

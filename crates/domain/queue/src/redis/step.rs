@@ -1,6 +1,6 @@
 //! A worker's round trip on Redis: what the script is told, and what it answers.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{collections::HashMap, sync::atomic::Ordering, time::Duration};
 
 use trackside_core::{QueueName, TaskId, Timestamp};
 use trackside_redis::Reply;
@@ -9,52 +9,77 @@ use super::{
     Inner, Line,
     call::{Call, failed, unexpected},
     record::{self, Claim, Record, UNREADABLE},
-    scripts::STEP,
+    scripts::{SCRIPT_TASKS, STEP},
 };
-use crate::{Error, Fence, MAX_BATCH, Order, Outcome, Renewed, Settled, Settlement, Step, StepReply, limits};
+use crate::{Error, Fence, Order, Outcome, Renewed, Settled, Settlement, Step, StepReply, limits};
 
 /// Ids that a step brings for elements of plain clients besides its credits: some may be no tasks at all.
 const EXTRA_IDS: usize = 32;
 /// Steps for which ids are brought after a foreign element was met.
 const EXPECT_FOREIGN: u32 = 64;
-/// Further round trips that one step may need.
-const MAX_FOLLOW_UPS: usize = 4;
+/// Further round trips that one step may need for its claims.
+const MAX_FOLLOW_UPS: usize = 8;
 
 /// What one run of the script answered.
 struct Round {
     reply: StepReply,
     /// A foreign element was met and no id was left for it.
     missing_ids: bool,
+    /// The script did what it could, and more may be claimed.
+    is_filled: bool,
     /// What this process must settle itself: cancelled tasks whose worker is gone, and records that nobody can read.
     settle: Vec<Settlement>,
 }
 
 impl Inner {
+    /// Settles and renews in rounds of [`SCRIPT_TASKS`], then claims, in as many further rounds as it takes.
     pub(super) async fn step(&self, line: &Line, step: Step) -> Result<StepReply, Error> {
-        let expected = line.foreign_steps.load(Ordering::Relaxed);
-        line.foreign_steps.store(expected.saturating_sub(1), Ordering::Relaxed);
-        let spare = if expected > 0 { step.credits + EXTRA_IDS } else { 0 };
-        let mut round = self.round(line, &step, spare).await?;
-        let mut reply = round.reply;
+        let mut settle = step.settle.chunks(SCRIPT_TASKS);
+        let mut renew = step.renew.chunks(SCRIPT_TASKS);
+        let (mut settled, mut renewed) = (Vec::with_capacity(step.settle.len()), Vec::with_capacity(step.renew.len()));
+        let mut own_settlements = Vec::new();
+        loop {
+            let is_last = settle.len() <= 1 && renew.len() <= 1;
+            let part = Step {
+                worker: step.worker.clone(),
+                settle: settle.next().unwrap_or_default().to_vec(),
+                renew: renew.next().unwrap_or_default().to_vec(),
+                credits: if is_last { step.credits } else { 0 },
+                lease: step.lease,
+            };
+            let mut round = self.round(line, part).await?;
+            settled.append(&mut round.reply.settled);
+            renewed.append(&mut round.reply.renewed);
+            own_settlements.append(&mut round.settle);
+            if is_last {
+                let mut reply = self.follow_up(line, &step, round, own_settlements).await;
+                (reply.settled, reply.renewed) = (settled, renewed);
+                line.bell.set_paused(reply.paused);
+                return Ok(reply);
+            }
+        }
+    }
+
+    /// The rounds after the first that claimed: for the credits that are left, and for what this process must settle
+    /// itself. None of them can fail the step: what was claimed must reach the worker.
+    async fn follow_up(&self, line: &Line, step: &Step, first: Round, mut settle: Vec<Settlement>) -> StepReply {
+        let Round { mut reply, mut is_filled, .. } = first;
         for _ in 0..MAX_FOLLOW_UPS {
-            let credits = if round.missing_ids { step.credits - reply.claimed.len() } else { 0 };
-            if round.settle.is_empty() && credits == 0 {
+            let credits = if is_filled { step.credits - reply.claimed.len() } else { 0 };
+            if settle.is_empty() && credits == 0 {
                 break;
             }
-            if round.missing_ids {
-                line.foreign_steps.store(EXPECT_FOREIGN, Ordering::Relaxed);
-            }
-            let again = Step { settle: std::mem::take(&mut round.settle), renew: vec![], credits, ..step.clone() };
-            let spare = if credits > 0 { credits + EXTRA_IDS } else { 0 };
-            match self.round(line, &again, spare).await {
-                Ok(next) => {
-                    round.settle = next.settle;
-                    round.missing_ids = next.missing_ids;
-                    reply.claimed.extend(next.reply.claimed);
+            let some = settle.drain(..settle.len().min(SCRIPT_TASKS)).collect();
+            let again = Step { settle: some, renew: vec![], credits, ..step.clone() };
+            match self.round(line, again).await {
+                Ok(mut next) => {
+                    settle.append(&mut next.settle);
+                    is_filled = next.is_filled;
+                    reply.claimed.append(&mut next.reply.claimed);
                     (reply.next_due, reply.more_ready) = (next.reply.next_due, next.reply.more_ready);
                 }
                 Err(error) => {
-                    // What was claimed must reach the worker; the next step meets the rest again.
+                    // The next step meets the rest again.
                     tracing::warn!(
                         queue.name = %line.name,
                         error = &error as &dyn std::error::Error,
@@ -64,17 +89,21 @@ impl Inner {
                 }
             }
         }
-        line.bell.set_paused(reply.paused);
-        Ok(reply)
+        reply
     }
 
-    async fn round(&self, line: &Line, step: &Step, spare: usize) -> Result<Round, Error> {
+    /// One run of the script, for at most [`SCRIPT_TASKS`] of the credits.
+    async fn round(&self, line: &Line, step: Step) -> Result<Round, Error> {
         let config = &self.config;
+        let credits = step.credits.min(SCRIPT_TASKS);
+        let expected = line.foreign_steps.load(Ordering::Relaxed);
+        line.foreign_steps.store(expected.saturating_sub(1), Ordering::Relaxed);
+        let spare = if expected > 0 && credits > 0 { credits + EXTRA_IDS } else { 0 };
         let mut call = self
             .call(line)
             .arg(step.worker.as_str())
             .arg(limits::millis(step.lease))
-            .arg(step.credits)
+            .arg(credits)
             .arg(config.max_crashes.get())
             .arg(limits::millis(config.stall_threshold))
             .arg(limits::millis(config.stall_grace))
@@ -91,10 +120,15 @@ impl Inner {
             call = call.id(TaskId::generate(&line.name));
         }
         let reply = call.run(self, &STEP).await?;
-        read(reply, &line.name).map_err(|error| match error {
+        let mut round = read(reply, &line.name, step.lease).map_err(|error| match error {
             Unread::Shape(error) => failed(STEP.name(), error),
             Unread::Meaning(what) => unexpected(&STEP, what),
-        })
+        })?;
+        if round.missing_ids {
+            line.foreign_steps.store(EXPECT_FOREIGN, Ordering::Relaxed);
+        }
+        round.is_filled = round.missing_ids || (round.reply.claimed.len() == credits && credits < step.credits);
+        Ok(round)
     }
 }
 
@@ -130,20 +164,23 @@ impl From<trackside_redis::Error> for Unread {
     }
 }
 
-fn read(reply: Reply, queue: &QueueName) -> Result<Round, Unread> {
+fn read(reply: Reply, queue: &QueueName, usual_lease: Duration) -> Result<Round, Unread> {
     let [settled, renewed, rows, next_due, more_ready, paused, now, missing_ids, cancelled] = reply.into_array_of()?;
     let now = Timestamp::from_millis(now.as_u64()?);
     let mut settle = Vec::new();
 
     let settled = settled.into_array()?.into_iter().map(read_settled).collect::<Result<_, _>>()?;
     let renewed = chunks::<2>(renewed)?.into_iter().map(read_renewed).collect::<Result<_, _>>()?;
-    let mut claimed = Vec::with_capacity(MAX_BATCH.min(16));
-    for [id, crashes, fence, lease, record] in chunks::<5>(rows)? {
+    let mut claimed = Vec::new();
+    let [first_fence, rows, crashes] = rows.into_array_of()?;
+    let first_fence = first_fence.as_u64()?;
+    let crashes = read_crashes(crashes)?;
+    for (place, [id, record]) in (0..).zip(chunks::<2>(rows)?) {
         let claim = Claim {
             id: read_id(id)?,
-            fence: Fence(fence.as_u64()?),
-            crashes: u32::try_from(crashes.as_u64()?).unwrap_or(u32::MAX),
-            lease: Duration::from_millis(lease.as_u64()?),
+            fence: Fence(first_fence + place),
+            crashes: crashes.get(&place).copied().unwrap_or(0),
+            lease: usual_lease,
             now,
         };
         match Record::read(&record.into_bytes()?) {
@@ -162,7 +199,7 @@ fn read(reply: Reply, queue: &QueueName) -> Result<Round, Unread> {
     let next_due = u64::try_from(next_due.as_int()?).ok().map(Duration::from_millis);
     let (more_ready, paused) = (more_ready.as_bool()?, paused.as_bool()?);
     let reply = StepReply { settled, renewed, claimed, next_due, more_ready, paused, now };
-    Ok(Round { reply, missing_ids: missing_ids.as_bool()?, settle })
+    Ok(Round { reply, missing_ids: missing_ids.as_bool()?, is_filled: false, settle })
 }
 
 fn read_settled(reply: Reply) -> Result<Settled, Unread> {
@@ -184,6 +221,15 @@ fn read_renewed([ends, order]: [Reply; 2]) -> Result<Renewed, Unread> {
         _ => None,
     };
     Ok(Renewed::Extended { expires_at: Timestamp::from_millis(ends), order })
+}
+
+/// How often each task, by its place in the claim, was held by a worker that died; those that never were are left out.
+fn read_crashes(reply: Reply) -> Result<HashMap<u64, u32>, Unread> {
+    let mut crashes = HashMap::new();
+    for [place, count] in chunks::<2>(reply)? {
+        crashes.insert(place.as_u64()?, u32::try_from(count.as_u64()?).unwrap_or(u32::MAX));
+    }
+    Ok(crashes)
 }
 
 fn read_id(reply: Reply) -> Result<TaskId, Unread> {

@@ -27,7 +27,7 @@ local function adopt(element, level, spares)
     header.k = text_of(object, { 'kind', 'task', 'type', 'name' }, '^[ -~]+$') or 'raw'
     user = text_of(object, { 'user_id' }, '^[!-~]+$') or ''
   end
-  local record = level .. string.format('%.0f', now) .. ' ' .. user .. ' ' .. cjson.encode(header) .. '\n' .. element
+  local record = level .. string.format('%d', now) .. ' ' .. user .. ' ' .. cjson.encode(header) .. '\n' .. element
   redis.call('HSET', TASKS, id, record)
   redis.call('HINCRBY', META, 'created', 1)
   if not header.r then return id, record end

@@ -2,10 +2,11 @@
 -- Laws: Q-L2, Q-L3, Q-L5, Q-L11, Q-L13.
 -- KEYS: as in lib.lua.
 -- ARGV: 3 worker, 4 its lease in milliseconds, 5 how many tasks it takes.
--- Returns: what lease.lua says of each task, and whether spare ids were missing.
+-- Returns: the rows of lease.lua, whether spare ids were missing, and when the first of the leases ends.
 -- Bound: 256 elements looked at, in rounds of at least 32.
 local function claim(credits, braked, depth, gone, spares)
-  local ids, found, parked, budget, missing = {}, { record = {}, length = {}, user = {} }, {}, 256, false
+  local found, parked, budget, missing = { id = {}, record = {}, line = {}, length = {}, user = {} }, {}, 256, false
+  local ids = found.id
   for _, level in ipairs(LEVELS) do
     local asked = credits - #ids
     while depth[level] > 0 and #ids < credits and budget > 0 and not missing do
@@ -26,14 +27,14 @@ local function claim(credits, braked, depth, gone, spares)
             missing = not id
             if missing then back[1] = popped[i] end
           end
-          local length, user = string.match(record or '', '^%l%d+:?(%d*) (%S*) {')
+          local line, length, user = string.match(record or '', '^(%l%d+:?(%d*) (%S*) {[^\n]*\n)')
           if record and not user then
             bury({ id })
           elseif record and braked > 0 and is_braked(user, braked) then
             parked[#parked + 1], parked[#parked + 2] = 0, user .. '\0' .. id
           elseif record then
             local n = #ids + 1
-            ids[n], found.record[n], found.length[n], found.user[n] = id, record, length, user
+            ids[n], found.record[n], found.line[n], found.length[n], found.user[n] = id, record, line, length, user
           end
         end
       end
@@ -43,5 +44,6 @@ local function claim(credits, braked, depth, gone, spares)
     end
   end
   many('ZADD', PARKED, parked)
-  return lease(ids, found), missing
+  local rows, earliest = lease(found)
+  return rows, missing, earliest
 end

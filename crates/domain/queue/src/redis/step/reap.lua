@@ -10,13 +10,16 @@ local function grace(last, since, until_)
   if last and now - last > tonumber(ARGV[7]) then
     since, until_ = last, now + ARGV[8]
     redis.call('HSET', META, 'last_step', now, 'grace_since', since, 'grace_until', until_)
-  else
+  elseif not last or (now - last) * 16 > tonumber(ARGV[7]) then
+    -- Noted now and then (STEP_NOTES in limits.rs): a busy queue steps a thousand times a second.
     redis.call('HSET', META, 'last_step', now)
   end
   return since or 0, until_ or 0
 end
 
-local function reap(since, until_)
+-- `head` is when the first lease ends, or nil.
+local function reap(since, until_, head)
+  if not head or head > now then return {} end
   local ended = redis.call('ZRANGEBYSCORE', LEASE, '-inf', now < until_ and math.min(since, now) or now, 'LIMIT', 0, 32)
   if #ended == 0 then return {} end
   local owns, tasks = redis.call('HMGET', OWN, unpack(ended)), redis.call('HMGET', TASKS, unpack(ended))

@@ -10,7 +10,7 @@ local function renew(count, at, braked)
   local owns = count > 0 and redis.call('HMGET', OWN, unpack(ids)) or {}
   local orders = count > 0 and redis.call('EXISTS', ORDERS) == 1 and redis.call('HMGET', ORDERS, unpack(ids)) or {}
   for i, id in ipairs(ids) do
-    local fence, user = string.match(owns[i] or '', '^(%d+)|%d+|[^|]*|(.*)$')
+    local fence, user = string.match(owns[i] or '', '^(%d+)|%d+|[^|]*|([^\n]*)')
     local ends, order = 0, ''
     if fence == ARGV[at + (i - 1) * 3 + 1] then
       ends = now + ARGV[at + (i - 1) * 3 + 2]

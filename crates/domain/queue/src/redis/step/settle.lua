@@ -4,45 +4,51 @@
 -- ARGV: from `at` six for each settlement: id, fence, outcome (c completed, x cancelled, f failed, d failed for good,
 --       q released), done bucket, result or reason, wait before a retry ('d<ms>', or 'r<0..1>' for its policy).
 -- Returns: for each the state it has now, or '-' when the lease is lost.
--- Bound: 256 settlements, about ten variadic commands; a header is decoded only for what stays unfinished.
+-- Bound: 256 settlements, about ten variadic commands; a record is read only of what stays unfinished.
+
+-- The owner of a task and the first line of its record, as a final record has them.
+local function owner_and_line(own, id)
+  if string.find(own, '\n', 1, true) then return own end
+  -- Claimed by a version that did not write the line.
+  return own .. '\n' .. (string.match(redis.call('HGET', TASKS, id) or '', '^[^\n]*\n') or '\n')
+end
+
 local function settle(count, at)
   if count == 0 then return {} end
   local ids, answers, done = {}, {}, {}
   for i = 1, count do ids[i] = ARGV[at + (i - 1) * 6] end
-  local owns, tasks = redis.call('HMGET', OWN, unpack(ids)), redis.call('HMGET', TASKS, unpack(ids))
+  local owns = redis.call('HMGET', OWN, unpack(ids))
   local orders = redis.call('EXISTS', ORDERS) == 1 and redis.call('HMGET', ORDERS, unpack(ids)) or {}
-  local left, ended, finals, kept, released, records = {}, {}, {}, {}, {}, {}
-  local counts, delayed, dead = { c = 0, x = 0 }, {}, {}
+  local left, ended, finals, kept, released, records, counts = {}, {}, {}, {}, {}, {}, { c = 0, x = 0 }
+  local delayed, dead, head = {}, {}, string.format('%d ', now)
   for i, id in ipairs(ids) do
     local from = at + (i - 1) * 6
     local fence, outcome, bucket, text = ARGV[from + 1], ARGV[from + 2], ARGV[from + 3], ARGV[from + 4]
     local own = not done[id] and owns[i]
-    if own and tasks[i] and string.match(own, '^%d+') == fence then
+    if own and string.match(own, '^%d+') == fence then
       left[#left + 1] = id
       -- Only a completion is stronger than an order to cancel.
       if outcome ~= 'c' and orders[i] then outcome, text = 'x', string.sub(orders[i], 8) end
       if outcome == 'c' or outcome == 'x' then
         local bundle = finals[bucket] or {}
         finals[bucket], ended[#ended + 1] = bundle, id
-        bundle[#bundle + 1] = id
-        local line = string.match(tasks[i], '^[^\n]*\n') or '\n'
-        bundle[#bundle + 1] = now .. ' ' .. outcome .. ' ' .. own .. '\n' .. line .. text
+        local n = #bundle
+        bundle[n + 1], bundle[n + 2] = id, head .. outcome .. ' ' .. owner_and_line(own, id) .. text
         counts[outcome] = counts[outcome] + 1
       else
         local due
-        outcome, records[id], due = attempt(tasks[i], own, outcome, text, ARGV[from + 5])
-        kept[#kept + 1] = id
-        kept[#kept + 1] = records[id]
+        outcome, records[id], due = attempt(redis.call('HGET', TASKS, id) or '', own, outcome, text, ARGV[from + 5])
+        kept[#kept + 1], kept[#kept + 2] = id, records[id]
         if outcome == 'f' then delayed[#delayed + 1], delayed[#delayed + 2] = due, id end
         if outcome == 'd' then dead[#dead + 1] = id end
         if outcome == 'q' then released[#released + 1] = id end
       end
       answers[i], done[id] = outcome, { fence = fence, state = outcome }
     else
-      answers[i] = repeated(id, fence, bucket, tasks[i], done[id])
+      answers[i] = repeated(id, fence, bucket, redis.call('HGET', TASKS, id), done[id])
     end
   end
-  unlease(left)
+  if #left > 0 then unlease(left) else must_write() end
   store_finals(finals, ended, counts)
   many('HSET', TASKS, kept)
   many('ZADD', DELAYED, delayed)
