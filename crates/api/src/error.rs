@@ -1,6 +1,6 @@
 //! How the failures of the domain become problems: the one place that decides status codes.
 
-use std::{error::Error as StdError, time::Duration};
+use std::{error::Error as StdError, sync::Arc, time::Duration};
 
 use trackside_core::{ErrorKind, InvalidName};
 
@@ -36,12 +36,21 @@ impl From<trackside_queue::Error> for Problem {
         use trackside_queue::Error;
         match error {
             Error::Item { index, source } => Self::from(*source).of_item(index),
+            error => Arc::new(error).into(),
+        }
+    }
+}
+
+impl From<Arc<trackside_queue::Error>> for Problem {
+    fn from(error: Arc<trackside_queue::Error>) -> Self {
+        use trackside_queue::Error;
+        match &*error {
             Error::IdempotencyKeyReused => Self::new(ProblemKind::IdempotencyKeyReused)
                 .with_field("idempotency_key", "it came with another request before"),
             // The one field that has another name on the wire.
             Error::InvalidTask { field: "retry", reason } => Self::invalid_field("backoff", reason),
             Error::InvalidTask { field, reason } | Error::InvalidPolicy { field, reason } => {
-                Self::invalid_field(field, reason)
+                Self::invalid_field(*field, reason)
             }
             Error::LeaseLost(_) => Self::new(ProblemKind::LeaseLost).with_detail(error.to_string()),
             _ => by_kind(error.kind(), error),

@@ -2,10 +2,12 @@
 
 mod diagnosis;
 mod idempotency;
+mod item;
 mod json;
 mod object;
 mod params;
 
 pub(crate) use idempotency::{IdempotencyKey, replayed};
+pub(crate) use item::Item;
 pub(crate) use json::{OneOrMany, OptionalJson, StrictJson};
 pub(crate) use params::{StrictPath, StrictQuery};

@@ -58,6 +58,7 @@ fn resources() -> Vec<OpenApiRouter<ApiState>> {
         routes::dead::routes(),
         routes::tasks::routes(),
         routes::settle::routes(),
+        routes::settle_many::routes(),
         routes::task_events::routes(),
         // Progress.
         routes::progress::routes(),

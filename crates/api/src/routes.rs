@@ -18,6 +18,7 @@ pub(crate) mod root;
 pub(crate) mod run;
 pub(crate) mod scale;
 pub(crate) mod settle;
+pub(crate) mod settle_many;
 pub(crate) mod stats;
 pub(crate) mod task_events;
 pub(crate) mod tasks;

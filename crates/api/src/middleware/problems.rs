@@ -29,7 +29,8 @@ fn is_json(response: &Response) -> bool {
     content_type.is_some_and(|value| value.starts_with("application/json"))
 }
 
-fn log(problem: &Problem, status: StatusCode) {
+/// Logs the cause, where there is one.
+pub(crate) fn log(problem: &Problem, status: StatusCode) {
     let code = problem.kind().slug();
     match problem.cause_chain() {
         Some(error) if status == StatusCode::INTERNAL_SERVER_ERROR => {

@@ -1,13 +1,13 @@
 //! `/v1/tasks/{id}/ack`, `/fail`, `/extend`, `/progress`: what the holder of a lease says, each time with its fence.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{Json, extract::State};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use serde_json::{json, value::RawValue};
+use serde_json::{Value, json, value::RawValue};
 use trackside_core::{TaskId, Timestamp};
-use trackside_queue::{Fence, Order, Outcome};
+use trackside_queue::{Error, ExtendRequest, Fence, ItemResult, Order, Outcome, Settlement};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -23,7 +23,7 @@ use crate::{
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"fence": 17, "result": {"pages": 12}}))]
-struct Ack {
+pub(super) struct Ack {
     /// From the lease.
     fence: u64,
     /// Any JSON; kept as it is.
@@ -35,7 +35,7 @@ struct Ack {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"fence": 17, "error": "printer on fire", "retryable": true}))]
-struct Fail {
+pub(super) struct Fail {
     /// From the lease.
     fence: u64,
     /// Why; the first 2 KiB are kept.
@@ -48,7 +48,7 @@ struct Fail {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"fence": 17, "lease_ms": 30000}))]
-struct Extend {
+pub(super) struct Extend {
     /// From the lease.
     fence: u64,
     /// How long the lease lasts from now; the service's setting when left out.
@@ -59,13 +59,13 @@ struct Extend {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = TaskReport, example = json!({"fence": 17, "percent": 40, "message": "rendering page 5 of 12", "lease_ms": 30000}))]
-struct Report {
+pub(super) struct Report {
     /// From the lease.
     fence: u64,
     /// From 0 to 100; never falls.
-    percent: Option<f64>,
+    pub(super) percent: Option<f64>,
     /// What is being done, in one line.
-    message: Option<String>,
+    pub(super) message: Option<String>,
     /// How long the lease lasts from now; the service's setting when left out.
     lease_ms: Option<u64>,
 }
@@ -73,7 +73,7 @@ struct Report {
 /// The settlement was applied.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({"status": "completed", "orders": []}))]
-struct Settled {
+pub(super) struct Settled {
     /// Where the task is now: `completed`, `failed` (it will be tried again), `dead`, `cancelled`, or back in its queue.
     status: TaskState,
     /// None: the worker is done with the task.
@@ -83,7 +83,7 @@ struct Settled {
 /// The lease was extended.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({"lease_expires_at": "2026-11-20T12:00:30.000Z", "orders": ["pause"]}))]
-struct Extended {
+pub(super) struct Extended {
     #[schema(value_type = String, format = DateTime)]
     lease_expires_at: Timestamp,
     /// What the worker must do.
@@ -116,9 +116,8 @@ async fn ack(
     StrictPath(id): StrictPath<TaskId>,
     StrictJson(request): StrictJson<Ack>,
 ) -> Result<Json<Settled>, Problem> {
-    let result = request.result.map(|raw| Bytes::from(String::from(Box::<str>::from(raw))));
-    let status = state.queues.ack(id, Fence(request.fence), result.clone()).await?;
-    let result = result.and_then(|text| serde_json::from_slice(&text).ok());
+    let (fence, result) = (request.fence(), request.result_value());
+    let status = state.queues.settle(id, fence, request.into_outcome()).await?;
     task_events::record(&state, id, status, result).await;
     Ok(Json(Settled::as_now(status)))
 }
@@ -137,20 +136,11 @@ async fn fail(
     StrictPath(id): StrictPath<TaskId>,
     StrictJson(request): StrictJson<Fail>,
 ) -> Result<Json<Settled>, Problem> {
-    let fence = Fence(request.fence);
-    let retryable = request.retryable.unwrap_or(true);
-    let reason = json!({"error": request.error});
-    let outcome = match state.queues.extend(id, fence, None).await {
-        Ok(extension) if extension.orders.contains(&Order::Cancel) => Outcome::Cancelled { reason: request.error },
-        // Stopped by the brake: the attempt is not counted, and the task waits until the brake is released.
-        Ok(extension) if extension.orders.contains(&Order::Pause) && retryable => Outcome::Released,
-        // A lost lease may be a repetition of a settlement that was applied; the queue can tell.
-        Ok(_) | Err(trackside_queue::Error::LeaseLost(_)) => {
-            Outcome::Failed { error: request.error, retryable, retry_after: None }
-        }
-        Err(error) => return Err(error.into()),
+    let reason = request.reason();
+    let status = match fail_all(&state, vec![(id, request)]).await.pop() {
+        Some(verdict) => verdict?,
+        None => return Err(Problem::not_found("task", id)),
     };
-    let status = state.queues.settle(id, fence, outcome).await?;
     task_events::record(&state, id, status, Some(reason)).await;
     Ok(Json(Settled::as_now(status)))
 }
@@ -168,8 +158,8 @@ async fn extend(
     StrictPath(id): StrictPath<TaskId>,
     StrictJson(request): StrictJson<Extend>,
 ) -> Result<Json<Extended>, Problem> {
-    let lease = request.lease_ms.map(Duration::from_millis);
-    Ok(Json(state.queues.extend(id, Fence(request.fence), lease).await?.into()))
+    let ExtendRequest { id, fence, lease } = request.request(id);
+    Ok(Json(state.queues.extend(id, fence, lease).await?.into()))
 }
 
 /// How far the worker is
@@ -185,17 +175,94 @@ async fn progress(
     StrictPath(id): StrictPath<TaskId>,
     StrictJson(request): StrictJson<Report>,
 ) -> Result<Json<Extended>, Problem> {
-    let lease = request.lease_ms.map(Duration::from_millis);
+    let ExtendRequest { id, fence, lease } = request.request(id);
     // First the lease: what a worker reports that has lost its task is not the task's progress.
-    let extension = state.queues.extend(id, Fence(request.fence), lease).await?;
+    let extension = state.queues.extend(id, fence, lease).await?;
     task_events::report(&state, id, request.percent, request.message).await?;
     Ok(Json(extension.into()))
+}
+
+/// Settles failed attempts, each by what its worker was ordered to do meanwhile.
+pub(super) async fn fail_all(
+    state: &ApiState,
+    failed: Vec<(TaskId, Fail)>,
+) -> Vec<ItemResult<trackside_queue::TaskState>> {
+    let request = |(id, fail): &(TaskId, Fail)| ExtendRequest { id: *id, fence: Fence(fail.fence), lease: None };
+    let extended = state.queues.extend_many(failed.iter().map(request).collect()).await;
+    let (mut verdicts, mut settlements, mut places) = (Vec::with_capacity(failed.len()), Vec::new(), Vec::new());
+    for (at, ((id, fail), extension)) in failed.into_iter().zip(extended).enumerate() {
+        let orders = match extension {
+            Ok(extension) => extension.orders,
+            // A lost lease may be a repetition of a settlement that was applied; the queue can tell.
+            Err(error) if matches!(*error, Error::LeaseLost(_)) => Vec::new(),
+            Err(error) => {
+                verdicts.push(Err(error));
+                continue;
+            }
+        };
+        places.push(at);
+        verdicts.push(Err(Arc::new(Error::LeaseLost(id))));
+        settlements.push(Settlement { id, fence: Fence(fail.fence), outcome: fail.into_outcome(&orders) });
+    }
+    for (at, verdict) in places.into_iter().zip(state.queues.settle_many(settlements).await) {
+        verdicts[at] = verdict;
+    }
+    verdicts
+}
+
+// === impl Ack, Fail, Extend, Report ===
+
+impl Ack {
+    pub(super) const fn fence(&self) -> Fence {
+        Fence(self.fence)
+    }
+
+    /// The result for the task's followers.
+    pub(super) fn result_value(&self) -> Option<Value> {
+        self.result.as_ref().and_then(|text| serde_json::from_str(text.get()).ok())
+    }
+
+    pub(super) fn into_outcome(self) -> Outcome {
+        Outcome::Completed { result: self.result.map(|raw| Bytes::from(String::from(Box::<str>::from(raw)))) }
+    }
+}
+
+impl Fail {
+    /// The reason for the task's followers.
+    pub(super) fn reason(&self) -> Value {
+        json!({"error": self.error})
+    }
+
+    /// What the failure of a worker means that has these orders.
+    fn into_outcome(self, orders: &[Order]) -> Outcome {
+        let retryable = self.retryable.unwrap_or(true);
+        if orders.contains(&Order::Cancel) {
+            Outcome::Cancelled { reason: self.error }
+        } else if orders.contains(&Order::Pause) && retryable {
+            // Stopped by the brake: the attempt is not counted, and the task waits until the brake is released.
+            Outcome::Released
+        } else {
+            Outcome::Failed { error: self.error, retryable, retry_after: None }
+        }
+    }
+}
+
+impl Extend {
+    pub(super) fn request(&self, id: TaskId) -> ExtendRequest {
+        ExtendRequest { id, fence: Fence(self.fence), lease: self.lease_ms.map(Duration::from_millis) }
+    }
+}
+
+impl Report {
+    pub(super) fn request(&self, id: TaskId) -> ExtendRequest {
+        ExtendRequest { id, fence: Fence(self.fence), lease: self.lease_ms.map(Duration::from_millis) }
+    }
 }
 
 // === impl Settled, Extended, OrderView ===
 
 impl Settled {
-    fn as_now(status: trackside_queue::TaskState) -> Self {
+    pub(super) fn as_now(status: trackside_queue::TaskState) -> Self {
         Self { status: status.into(), orders: Vec::new() }
     }
 }

@@ -14,7 +14,7 @@ use crate::service::{Service, problem, setup_over};
 
 /// A queue store that cannot be reached.
 #[derive(Debug)]
-struct Away(ErrorKind);
+pub(crate) struct Away(pub(crate) ErrorKind);
 
 impl Away {
     fn fails<T>(&self, operation: &'static str) -> Result<T, Error> {

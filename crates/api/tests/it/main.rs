@@ -4,6 +4,7 @@
 mod access_log;
 mod agents;
 mod away;
+mod batches;
 mod browser;
 mod documents;
 mod health;

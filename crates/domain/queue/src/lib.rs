@@ -23,7 +23,9 @@ pub use audit::{Places, QueueAudit};
 pub use config::Config;
 pub use error::Error;
 pub use intake::Enqueued;
-pub use manager::{CancelOutcome, Extension, LeaseRequest, MIN_LEASE, QueueManager, RegistrationHook};
+pub use manager::{
+    CancelOutcome, ExtendRequest, Extension, ItemResult, LeaseRequest, MIN_LEASE, QueueManager, RegistrationHook,
+};
 pub use memory::MemoryQueueStore;
 pub use policy::{QueuePolicy, Rate};
 pub use processor::{

@@ -1,6 +1,7 @@
 //! What producers, the HTTP API and operators hold: checks, policy and routing over a [`QueueStore`].
 
 mod account;
+mod batch;
 mod lease;
 mod operate;
 mod registry;
@@ -17,6 +18,7 @@ use trackside_core::{QueueName, TaskId, WorkerId};
 use self::registry::Registry;
 pub(crate) use self::validate::json as check_json;
 pub use self::{
+    batch::{ExtendRequest, ItemResult},
     lease::{Extension, LeaseRequest, MIN_LEASE},
     registry::RegistrationHook,
 };

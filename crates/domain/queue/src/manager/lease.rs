@@ -184,12 +184,12 @@ impl QueueManager {
         accepted(&self.inner.store.step(&home, step).await?).ok_or(Error::LeaseLost(id))
     }
 
-    fn lease_of(&self, asked: Option<Duration>) -> Duration {
+    pub(super) fn lease_of(&self, asked: Option<Duration>) -> Duration {
         asked.map_or(self.inner.config.lease, |lease| lease.clamp(MIN_LEASE, MAX_LEASE))
     }
 
     /// A step that claims nothing, for callers that have no worker identity of their own.
-    fn quiet_step(&self) -> Step {
+    pub(super) fn quiet_step(&self) -> Step {
         Step {
             worker: self.inner.worker.clone(),
             settle: Vec::new(),

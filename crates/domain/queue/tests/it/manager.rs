@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use tokio::time::{Instant, sleep};
 use trackside_core::{ErrorKind, QueueName, TaskId};
 use trackside_queue::{
-    BrakeChange, BrakeScope, CancelOutcome, Due, Enqueued, Error, Fence, LeaseRequest, NewTask, Order, QueueManager,
-    QueueStore, RegistrationHook, RetryPolicy, TaskOptions, TaskState,
+    BrakeChange, BrakeScope, CancelOutcome, Due, Enqueued, Error, ExtendRequest, Fence, LeaseRequest, NewTask, Order,
+    Outcome, QueueManager, QueueStore, RegistrationHook, RetryPolicy, Settlement, TaskOptions, TaskState,
 };
 
 use crate::{
@@ -297,4 +297,47 @@ async fn a_wait_without_end_is_no_panic() {
     tokio::task::yield_now().await;
     bench.queues.enqueue(&bench.queue, bench.task("work")).await.unwrap();
     assert_eq!(waiting.await.unwrap().unwrap().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_settlements_find_their_queues_and_each_has_a_verdict_of_its_own() {
+    let bench = Bench::new();
+    let other: QueueName = unique_queue();
+    bench.queues.enqueue(&other, NewTask::new(&other, "work", "{}")).await.unwrap();
+    let (here, fence) = leased(&bench).await;
+    let there = bench.queues.lease(&other, request(1, Duration::ZERO)).await.unwrap().remove(0);
+    let unknown = TaskId::generate(&bench.queue);
+    // A manager that never heard of either queue, as another process has one.
+    let wire = Wire::new(&bench.store);
+    let queues = QueueManager::new(Arc::clone(&wire) as Arc<dyn QueueStore>, bench.queues.config().clone());
+    let done = |id, fence, result: &'static str| {
+        let result = Some(result.into());
+        Settlement { id, fence, outcome: Outcome::Completed { result } }
+    };
+
+    let extend = |id, fence| ExtendRequest { id, fence, lease: None };
+    let extended = queues.extend_many(vec![extend(there.id, there.fence), extend(here, Fence(99))]).await;
+    assert_eq!(extended[0].as_ref().unwrap().orders, []);
+    assert!(matches!(**extended[1].as_ref().unwrap_err(), Error::LeaseLost(id) if id == here));
+
+    assert_eq!(wire.steps(), 2, "one round trip for each queue");
+
+    let words = vec![
+        done(there.id, there.fence, "1"),
+        done(unknown, fence, "2"),
+        done(here, fence, "no JSON"),
+        done(here, fence, "3"),
+        done(here, fence, "4"),
+    ];
+    let verdicts = queues.settle_many(words).await;
+    assert_eq!(wire.steps(), 4, "one round trip for each queue");
+    assert_eq!(*verdicts[0].as_ref().unwrap(), TaskState::Completed);
+    assert!(matches!(**verdicts[1].as_ref().unwrap_err(), Error::UnknownTask(id) if id == unknown));
+    assert!(matches!(**verdicts[2].as_ref().unwrap_err(), Error::InvalidTask { field: "result", .. }));
+    assert_eq!(
+        (*verdicts[3].as_ref().unwrap(), *verdicts[4].as_ref().unwrap()),
+        (TaskState::Completed, TaskState::Completed)
+    );
+    let status = queues.status(here).await.unwrap().unwrap();
+    assert_eq!(status.result.as_deref(), Some(b"3".as_slice()), "the first word counts");
 }
