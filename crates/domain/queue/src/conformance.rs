@@ -23,6 +23,7 @@ use trackside_core::QueueName;
 pub use self::{
     accounts::*, audit::*, brake::*, claims::*, crashes::*, intake::*, letters::*, orders::*, policy::*, settlements::*,
 };
+pub use crate::schedule::conformance::*;
 use crate::{Config, QueueStore};
 
 /// A store under test.

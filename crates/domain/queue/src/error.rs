@@ -1,6 +1,6 @@
 //! What can go wrong with a queue.
 
-use trackside_core::{ErrorKind, InvalidName, RetryClass, TaskId};
+use trackside_core::{ErrorKind, InvalidName, RetryClass, ScheduleName, TaskId};
 
 /// A queue operation that failed.
 ///
@@ -28,6 +28,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A field of a schedule is wrong; nothing was written.
+    #[error("invalid schedule: {field}: {reason}")]
+    InvalidSchedule {
+        /// The field, by its name on the wire.
+        field: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// One of several items is wrong; nothing of the call was done.
     #[error("item {index}")]
     Item {
@@ -45,6 +53,9 @@ pub enum Error {
     /// Nothing is known of this task: it never existed, or its retention is over.
     #[error("task {0} is unknown")]
     UnknownTask(TaskId),
+    /// There is no schedule of this name.
+    #[error("schedule {0} is unknown")]
+    UnknownSchedule(ScheduleName),
     /// The lease ended or another worker holds the task; what the caller wanted to write was not written.
     #[error("the lease on task {0} is lost")]
     LeaseLost(TaskId),
@@ -99,11 +110,12 @@ impl Error {
         match self {
             Self::InvalidTask { .. }
             | Self::InvalidPolicy { .. }
+            | Self::InvalidSchedule { .. }
             | Self::InvalidName(_)
             | Self::BatchTooLarge { .. }
             | Self::IdempotencyKeyReused => ErrorKind::InvalidInput,
             Self::Item { source, .. } => source.kind(),
-            Self::UnknownTask(_) => ErrorKind::NotFound,
+            Self::UnknownTask(_) | Self::UnknownSchedule(_) => ErrorKind::NotFound,
             Self::LeaseLost(_) => ErrorKind::Conflict,
             Self::Store { kind, .. } => *kind,
         }

@@ -16,6 +16,7 @@ mod policy;
 mod processor;
 #[cfg(feature = "redis")]
 mod redis;
+mod schedule;
 mod store;
 mod task;
 
@@ -35,6 +36,12 @@ pub use processor::{
 };
 #[cfg(feature = "redis")]
 pub use redis::RedisQueueStore;
+#[cfg(feature = "redis")]
+pub use schedule::RedisScheduleStore;
+pub use schedule::{
+    CatchUp, ClaimedSchedules, MAX_CATCH_UP, MemoryScheduleStore, RunLog, Schedule, ScheduleOptions, ScheduleRecord,
+    ScheduleRun, ScheduleStatus, ScheduleStore, Scheduler, SchedulerConfig, Schedules, Slot, When,
+};
 pub use store::{
     BrakeChange, BrakePage, BrakeScope, DeadCursor, DeadLetter, MAX_BATCH, Order, Outcome, PeekedTask, QueueStats,
     QueueStore, Renewal, Renewed, Settled, Settlement, Step, StepReply,

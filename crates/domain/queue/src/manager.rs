@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use trackside_core::{QueueName, TaskId, WorkerId};
 
 use self::registry::Registry;
-pub(crate) use self::validate::json as check_json;
+pub(crate) use self::validate::{json as check_json, task as check_task};
 pub use self::{
     batch::{ExtendRequest, ItemResult},
     lease::{Extension, LeaseRequest, MIN_LEASE},

@@ -36,6 +36,12 @@ pub const TASK_WAIT: &str = "trackside.task.wait";
 pub const TASK_DURATION: &str = "trackside.task.duration";
 /// Places for tasks in this process's processors, by queue and whether they are `busy` or `free`.
 pub const WORKER_SLOTS: &str = "trackside.worker.slots";
+/// Tasks that schedules made, by queue.
+pub const SCHEDULE_RUNS: &str = "trackside.schedule.runs";
+/// Seconds between the time at which a scheduled task was to be enqueued and when it was, by queue.
+pub const SCHEDULE_LATENESS: &str = "trackside.schedule.lateness";
+/// Scheduled tasks that could not be enqueued when they were due, by queue.
+pub const SCHEDULE_FAILURES: &str = "trackside.schedule.failures";
 
 /// Queues, and kinds, that a process tells apart in its metrics.
 pub const MAX_LABEL_VALUES: usize = 100;
@@ -61,6 +67,9 @@ struct Instruments {
     wait: Histogram<f64>,
     duration: Histogram<f64>,
     slots: Gauge<u64>,
+    schedule_runs: Counter<u64>,
+    schedule_lateness: Histogram<f64>,
+    schedule_failures: Counter<u64>,
 }
 
 /// Label values seen first; later ones are `other`.
@@ -88,6 +97,9 @@ impl Instruments {
             wait: seconds(TASK_WAIT, "Time between enqueue and the first claim"),
             duration: seconds(TASK_DURATION, "Time a handler ran"),
             slots: meter.u64_gauge(WORKER_SLOTS).with_description("Places for tasks in this process").build(),
+            schedule_runs: count(SCHEDULE_RUNS, "Tasks that schedules made"),
+            schedule_lateness: seconds(SCHEDULE_LATENESS, "How late scheduled tasks were enqueued"),
+            schedule_failures: count(SCHEDULE_FAILURES, "Scheduled tasks that could not be enqueued when due"),
         }
     }
 }
@@ -157,6 +169,16 @@ pub(crate) fn slots(queue: &QueueName, busy: usize, free: usize) {
     for (state, count) in [("busy", busy), ("free", free)] {
         INSTRUMENTS.slots.record(count as u64, &[queue_label(queue), KeyValue::new("state", state)]);
     }
+}
+
+/// A schedule made tasks, the last of them so late.
+pub(crate) fn schedule_fired(queue: &QueueName, tasks: u64, lateness: Duration) {
+    INSTRUMENTS.schedule_runs.add(tasks, &[queue_label(queue)]);
+    INSTRUMENTS.schedule_lateness.record(lateness.as_secs_f64(), &[queue_label(queue)]);
+}
+
+pub(crate) fn schedule_failed(queue: &QueueName) {
+    INSTRUMENTS.schedule_failures.add(1, &[queue_label(queue)]);
 }
 
 fn queue_label(queue: &QueueName) -> KeyValue {

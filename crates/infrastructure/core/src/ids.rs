@@ -66,9 +66,15 @@ impl TaskId {
     pub fn generate_at(queue: &QueueName, at: Timestamp) -> Self {
         let counter = u64::from(COUNTER.fetch_add(1, Ordering::Relaxed)) & ((1 << COUNTER_BITS) - 1);
         let random = rand::random::<u64>() & ((1 << 40) - 1);
+        Self::derived(queue, at, (counter << 40) | random)
+    }
+
+    /// The id that follows from a queue, a time and a seed, and is the same whoever asks: of the seed the lower 62 bits
+    /// count, which should be those of a good hash.
+    #[must_use]
+    pub fn derived(queue: &QueueName, at: Timestamp, seed: u64) -> Self {
         let high = (at.as_millis() << 16) | 0x7000 | u64::from(route(queue));
-        let low = (0b10 << 62) | (counter << 40) | random;
-        Self(Uuid::from_u64_pair(high, low))
+        Self(Uuid::from_u64_pair(high, (0b10 << 62) | (seed & (u64::MAX >> 2))))
     }
 
     /// False when the task is certainly not in `queue`.
@@ -171,6 +177,16 @@ mod tests {
         assert_eq!(id.as_uuid().get_version_num(), 7);
         assert_eq!(id.as_uuid().get_variant(), uuid::Variant::RFC4122);
         assert_eq!(id.created_at(), at);
+    }
+
+    #[test]
+    fn a_derived_id_follows_from_what_it_is_derived_of() {
+        let at = Timestamp::from_millis(1_767_225_600_123);
+        let id = TaskId::derived(&queue(), at, u64::MAX);
+        assert_eq!(id, TaskId::derived(&queue(), at, u64::MAX));
+        assert_ne!(id, TaskId::derived(&queue(), at, u64::MAX - 1));
+        assert_eq!((id.as_uuid().get_version_num(), id.as_uuid().get_variant()), (7, uuid::Variant::RFC4122));
+        assert!(id.may_belong_to(&queue()) && id.created_at() == at);
     }
 
     #[test]

@@ -16,5 +16,5 @@ pub use error::{ErrorKind, RetryClass};
 pub use health::{ComponentHealth, HealthCheck, HealthStatus};
 pub use ids::TaskId;
 pub use keys::KeyPrefix;
-pub use names::{InvalidName, QueueName, UserId, WorkerId};
+pub use names::{InvalidName, QueueName, ScheduleName, UserId, WorkerId};
 pub use timestamp::Timestamp;

@@ -47,11 +47,22 @@ pub struct UserId(Arc<str>);
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WorkerId(Arc<str>);
 
+/// The name of a schedule: 1–128 of `a-z A-Z 0-9 _ - . :`.
+///
+/// ```
+/// use trackside_core::ScheduleName;
+/// assert!("reports:nightly".parse::<ScheduleName>().is_ok());
+/// assert!("every night".parse::<ScheduleName>().is_err());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ScheduleName(Arc<str>);
+
 const QUEUE_RULE: &str = "1 to 64 letters, digits, '_', '-' or '.'";
+const SCHEDULE_RULE: &str = "1 to 128 letters, digits, '_', '-', '.' or ':'";
 const USER_RULE: &str = "1 to 128 printable ASCII characters without spaces";
 const WORKER_RULE: &str = "1 to 128 printable ASCII characters without spaces or '|'";
 
-// === impl QueueName, UserId, WorkerId ===
+// === impl QueueName, ScheduleName, UserId, WorkerId ===
 
 macro_rules! validated_name {
     ($name:ident, $what:literal, $rule:expr, |$text:ident| $valid:expr) => {
@@ -100,6 +111,10 @@ macro_rules! validated_name {
 
 validated_name!(QueueName, "queue name", QUEUE_RULE, |text| {
     (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
+});
+validated_name!(ScheduleName, "schedule name", SCHEDULE_RULE, |text| {
+    (1..=128).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b':'))
 });
 validated_name!(UserId, "user id", USER_RULE, |text| {
     (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())

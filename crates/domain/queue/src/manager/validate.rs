@@ -18,7 +18,7 @@ const MAX_DELAYS: usize = 64;
 /// The farthest due time, and the longest of the other durations of a task.
 const MAX_DURATION: Duration = Duration::from_secs(10 * 366 * 24 * 60 * 60);
 
-pub(super) fn task(queue: &QueueName, task: &NewTask, config: &Config) -> Result<(), Error> {
+pub(crate) fn task(queue: &QueueName, task: &NewTask, config: &Config) -> Result<(), Error> {
     if !task.id.may_belong_to(queue) {
         return invalid("id", "it was made for another queue");
     }

@@ -33,3 +33,5 @@ mod redis_odd;
 mod redis_plain;
 #[cfg(feature = "redis")]
 mod redis_upkeep;
+mod schedule_laws;
+mod scheduler;
