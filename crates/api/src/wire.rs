@@ -44,6 +44,25 @@ pub(crate) enum Backoff {
     List { delays_ms: Vec<u64> },
 }
 
+/// A key that one task of a queue holds at a time.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = UniqueKey, example = json!({"key": "reindex:project-7", "until": "started"}))]
+pub(crate) struct Unique {
+    /// 1 to 512 printable ASCII characters.
+    key: String,
+    /// When the key is free again; `done` when left out.
+    until: Option<UniqueUntil>,
+}
+
+/// When a task lets go of its unique key: when it is handed out for the first time, or when it has ended or is dead.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum UniqueUntil {
+    Started,
+    Done,
+}
+
 /// A page of a list.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -60,7 +79,7 @@ const DEFAULT_PAGE: usize = 50;
 /// Most items of a page.
 const MAX_PAGE: usize = 256;
 
-// === impl Priority, TaskState, Backoff ===
+// === impl Priority, TaskState, Backoff, Unique ===
 
 impl From<Priority> for trackside_queue::Priority {
     fn from(level: Priority) -> Self {
@@ -107,6 +126,16 @@ impl From<Backoff> for trackside_queue::RetryPolicy {
             Backoff::Fixed { delay_ms } => Self::Fixed { delay_ms },
             Backoff::List { delays_ms } => Self::List { delays_ms },
         }
+    }
+}
+
+impl From<Unique> for trackside_queue::Unique {
+    fn from(unique: Unique) -> Self {
+        let until = match unique.until {
+            Some(UniqueUntil::Started) => trackside_queue::UniqueUntil::Started,
+            Some(UniqueUntil::Done) | None => trackside_queue::UniqueUntil::Done,
+        };
+        Self { key: unique.key, until }
     }
 }
 

@@ -22,7 +22,7 @@ use crate::{
     extract::{IdempotencyKey, OneOrMany, StrictJson, StrictPath, StrictQuery, replayed},
     middleware::correlation::RequestContext,
     problem::Problem,
-    wire::{self, Backoff, Priority, TaskState},
+    wire::{self, Backoff, Priority, TaskState, Unique},
 };
 
 /// Tasks shown when the request does not say.
@@ -47,8 +47,14 @@ struct EnqueueRequest {
     /// Not before this time.
     #[schema(value_type = Option<String>, format = DateTime)]
     run_at: Option<Timestamp>,
+    /// Not at or after this time: a task that has not been handed out by then is cancelled.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Timestamp>,
     /// How long one attempt may run; the worker's setting when left out.
     timeout_ms: Option<u64>,
+    /// How long a lease on it lasts, at least 100; the worker's setting when left out.
+    #[schema(minimum = 100)]
+    lease_ms: Option<u64>,
     /// Failed attempts after which it goes to the dead letters; 3 when left out.
     #[schema(value_type = Option<u32>, minimum = 1)]
     max_attempts: Option<NonZeroU32>,
@@ -62,6 +68,10 @@ struct EnqueueRequest {
     /// Words to find it by, at most 16.
     #[serde(default)]
     tags: Vec<String>,
+    /// A key that one task of the queue holds at a time: while another one holds it, that one is answered.
+    unique: Option<Unique>,
+    /// How long its status and result are kept after its end, instead of the configured time; 0 keeps nothing.
+    retention_ms: Option<u64>,
     /// What the client calls this task, instead of what follows from the header `Idempotency-Key`.
     idempotency_key: Option<String>,
 }
@@ -211,7 +221,10 @@ impl EnqueueRequest {
             timeout: self.timeout_ms.map(Duration::from_millis),
             max_attempts: self.max_attempts.unwrap_or(DEFAULT_MAX_ATTEMPTS),
             retry: self.backoff.map_or_else(RetryPolicy::default, Into::into),
-            lease: None,
+            lease: self.lease_ms.map(Duration::from_millis),
+            expires_at: self.expires_at,
+            unique: self.unique.map(Into::into),
+            retention: self.retention_ms.map(Duration::from_millis),
             user_id: self.user_id,
             project_id: self.project_id,
             tenant_id: self.tenant_id,

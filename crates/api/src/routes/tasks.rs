@@ -20,7 +20,7 @@ use crate::{
 #[schema(as = Task, example = json!({
     "task_id": "0198c2d4-7c1e-7448-8000-0d7f5a2f4c11", "queue": "agent_tasks", "kind": "report.render",
     "priority": "normal", "status": "completed", "attempts": 1, "max_attempts": 3,
-    "enqueued_at": "2026-11-20T12:00:00.000Z", "due_at": null, "started_at": "2026-11-20T12:00:00.120Z",
+    "enqueued_at": "2026-11-20T12:00:00.000Z", "due_at": null, "expires_at": null, "started_at": "2026-11-20T12:00:00.120Z",
     "finished_at": "2026-11-20T12:00:03.450Z", "worker_id": "py-worker-1", "result": {"pages": 12}, "error": null,
     "user_id": "user-42", "project_id": null, "tenant_id": null, "tags": ["monthly"],
     "correlation_id": "order-7"
@@ -39,6 +39,9 @@ pub(crate) struct TaskView {
     /// When it becomes ready, while it is delayed or between attempts.
     #[schema(value_type = Option<String>, format = DateTime)]
     due_at: Option<Timestamp>,
+    /// When it is too late to start.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Timestamp>,
     /// When the current or last attempt started.
     #[schema(value_type = Option<String>, format = DateTime)]
     started_at: Option<Timestamp>,
@@ -127,6 +130,7 @@ impl From<TaskStatus> for TaskView {
             max_attempts: task.max_attempts.get(),
             enqueued_at: task.enqueued_at,
             due_at: task.due_at,
+            expires_at: task.expires_at,
             started_at: task.started_at,
             finished_at: task.finished_at,
             worker_id: task.worker_id,

@@ -114,11 +114,20 @@ macro_rules! queue_store_conformance {
             l15_a_wait_ends_after_its_timeout
             l15_a_dropped_wait_loses_nothing
             policies_are_kept_for_everybody
+            l16_an_expired_task_is_cancelled_instead_of_handed_out
+            l16_no_way_back_leads_past_the_expiry
+            l16_many_expired_tasks_are_worked_off
             l17_a_key_answers_the_task_that_it_named_first
             l17_a_key_with_another_request_is_refused_with_the_whole_call
             l17_a_key_is_forgotten_when_its_time_is_over
             l17_a_repeated_call_answers_the_tasks_that_it_made
             l29_every_task_is_accounted_for_after_each_move
+            l18_a_unique_key_is_held_until_the_task_is_done
+            l18_every_end_frees_the_unique_key
+            l18_a_unique_key_may_be_free_once_the_task_starts
+            l18_an_idempotency_key_may_name_the_holder
+            l19_a_task_may_have_a_retention_of_its_own
+            l19_nothing_is_kept_of_a_task_without_retention
             dead_letters_are_paged_newest_first
             dead_letters_are_requeued_as_if_new
             purged_dead_letters_leave_only_their_status

@@ -6,7 +6,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use trackside_core::Timestamp;
 
-use crate::{DEFAULT_MAX_ATTEMPTS, Due, Error, NewTask, Priority, RetryPolicy, TaskOptions, limits};
+use crate::{DEFAULT_MAX_ATTEMPTS, Due, Error, NewTask, Priority, RetryPolicy, TaskOptions, UniqueUntil, limits};
 
 /// 128 bits that stand for a key, whatever its length.
 pub(crate) fn digest(key: &str) -> u128 {
@@ -31,6 +31,9 @@ pub(crate) fn fingerprint(task: &NewTask) -> Result<u128, Error> {
         project_id,
         tenant_id,
         tags,
+        expires_at,
+        unique,
+        retention,
         correlation_id: _,
         traceparent: _,
         idempotency_key: _,
@@ -48,6 +51,9 @@ pub(crate) fn fingerprint(task: &NewTask) -> Result<u128, Error> {
         project_id: project_id.as_deref(),
         tenant_id: tenant_id.as_deref(),
         tags,
+        expires_at: *expires_at,
+        unique: unique.as_ref().map(|unique| (&*unique.key, unique.until == UniqueUntil::Started)),
+        retention_ms: retention.map(limits::millis),
     };
     let said = serde_json::to_vec(&said)
         .map_err(|error| Error::InvalidTask { field: "options", reason: error.to_string() })?;
@@ -78,6 +84,12 @@ struct Said<'a> {
     tenant_id: Option<&'a str>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     tags: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unique: Option<(&'a str, bool)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retention_ms: Option<u64>,
 }
 
 fn shorten(hash: Sha256) -> u128 {

@@ -1,8 +1,34 @@
-//! What a producer is answered when it hands in a task.
+//! What a producer may say about a task that others bear upon, and what it is answered.
 
 use trackside_core::TaskId;
 
 use crate::TaskState;
+
+/// A key that at most one task of a queue holds.
+///
+/// ```
+/// use trackside_queue::{NewTask, TaskOptions, Unique, UniqueUntil};
+/// let queue = "enhancement".parse()?;
+/// let unique = Unique { key: "reindex:project-7".into(), until: UniqueUntil::Done };
+/// let task = NewTask::new(&queue, "reindex", "{}").with(TaskOptions { unique: Some(unique), ..TaskOptions::default() });
+/// # Ok::<(), trackside_core::InvalidName>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unique {
+    /// 1 to 512 printable ASCII characters.
+    pub key: String,
+    /// When the key is free again.
+    pub until: UniqueUntil,
+}
+
+/// When the task that holds a unique key lets go of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum UniqueUntil {
+    /// When it is handed out for the first time: one task waits while another one may run.
+    Started,
+    /// When it has ended, or is dead.
+    Done,
+}
 
 /// The answer to a task that was handed in.
 ///

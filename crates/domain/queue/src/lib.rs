@@ -23,7 +23,7 @@ mod task;
 pub use audit::{Places, QueueAudit};
 pub use config::Config;
 pub use error::Error;
-pub use intake::Enqueued;
+pub use intake::{Enqueued, Unique, UniqueUntil};
 pub use manager::{
     CancelOutcome, ExtendRequest, Extension, ItemResult, LeaseRequest, MIN_LEASE, QueueManager, RegistrationHook,
 };

@@ -22,6 +22,9 @@ pub(crate) const STEP_NOTES: u64 = 16;
 /// number format between here and the store keeps exactly.
 const MAX_MILLIS: u64 = 9_999_999_999_999;
 
+/// Why a task that came up too late was called off.
+pub(crate) const EXPIRED: &str = "expired before it started";
+
 /// Whole milliseconds, bounded.
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(MAX_MILLIS).min(MAX_MILLIS)

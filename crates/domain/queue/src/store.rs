@@ -49,12 +49,19 @@ pub const MAX_BATCH: usize = 256;
 /// - **Q-L15 wake-up** — [`QueueStore::wait_for_work`] returns soon after a task is enqueued or returned, and at the
 ///   latest after its timeout; dropping it loses nothing. That a delayed task or a lease falls due wakes nobody: a
 ///   worker knows it from [`StepReply::next_due`].
+/// - **Q-L16 expiry** — a task is not handed out at or after its `expires_at`, by the store's clock; when its turn comes,
+///   it ends as cancelled instead, with the error "expired before it started".
 /// - **Q-L17 idempotency key** — a task whose key was given before, within `idempotency_ttl`, adds nothing and answers
 ///   the task that came first under it, wherever that is now (completed, when nothing is kept of it any more). The key
 ///   with a request of another content is refused, and the whole call with it. What makes the content is everything but
 ///   the id, the correlation id and the trace.
 /// - **Q-L29 audit** — the tasks ever accepted are those that are somewhere now and those that ended; both are counted
 ///   at one moment, so that the balance holds at every moment, whatever is going on.
+/// - **Q-L18 unique** — while a task holds a unique key, another one that asks for it adds nothing and answers the
+///   holder. The key is free when the holder starts for the first time, or has ended or died, as the holder asked; what
+///   returns to the queue after that does not take it back.
+/// - **Q-L19 retention** — a task that asks for a retention of its own is known for exactly that long after its end,
+///   and not at all when it is zero: then neither its status, nor a repeated settlement, nor its id is recognised.
 #[async_trait]
 pub trait QueueStore: Send + Sync + Debug + 'static {
     /// Makes the queue known, so that it is listed. Answers true the first time. A queue that was never registered

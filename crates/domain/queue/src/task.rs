@@ -6,6 +6,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use trackside_core::{CorrelationId, QueueName, TaskId, Timestamp, TraceParent, UserId};
 
+use crate::Unique;
+
 /// The order between tasks that are ready: strict between levels, first in first out inside one.
 ///
 /// ```
@@ -79,6 +81,9 @@ pub struct TaskOptions {
     pub priority: Priority,
     /// When it becomes ready.
     pub due: Due,
+    /// When it is too late to start: it is not handed out from then on, and ends as cancelled when its turn comes
+    /// (Q-L16).
+    pub expires_at: Option<Timestamp>,
     /// How long one attempt may run; `None` leaves it to the worker's setting.
     pub timeout: Option<Duration>,
     /// Failed attempts after which it goes to the dead letters.
@@ -98,6 +103,11 @@ pub struct TaskOptions {
     /// What the producer calls its request: asking again under the same key adds nothing and answers the first task
     /// (Q-L17). 1 to 512 printable ASCII characters.
     pub idempotency_key: Option<String>,
+    /// What there must be only one of at a time: while a task holds the key, others with it stand for that one (Q-L18).
+    pub unique: Option<Unique>,
+    /// How long its status and result are kept after its end, instead of the configured time; nothing is kept when zero
+    /// (Q-L19).
+    pub retention: Option<Duration>,
     /// The id that joins it to the request; `None` means its own id.
     pub correlation_id: Option<CorrelationId>,
     /// The trace it belongs to.
@@ -210,6 +220,8 @@ pub struct TaskStatus {
     pub enqueued_at: Timestamp,
     /// When it becomes ready, while it is delayed or between attempts.
     pub due_at: Option<Timestamp>,
+    /// When it is too late to start.
+    pub expires_at: Option<Timestamp>,
     /// When the current or last attempt started.
     pub started_at: Option<Timestamp>,
     /// When it ended: completed, dead or cancelled.
@@ -289,6 +301,7 @@ impl Default for TaskOptions {
         Self {
             priority: Priority::Normal,
             due: Due::Now,
+            expires_at: None,
             timeout: None,
             max_attempts: DEFAULT_MAX_ATTEMPTS,
             retry: RetryPolicy::default(),
@@ -298,6 +311,8 @@ impl Default for TaskOptions {
             tenant_id: None,
             tags: Vec::new(),
             idempotency_key: None,
+            unique: None,
+            retention: None,
             correlation_id: None,
             traceparent: None,
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::de::IgnoredAny;
 use trackside_core::{QueueName, Timestamp};
 
+use super::MIN_LEASE;
 use crate::{Config, Due, Error, NewTask, RetryPolicy};
 
 /// Longest kind, project id and tenant id, in bytes.
@@ -38,10 +39,17 @@ pub(crate) fn task(queue: &QueueName, task: &NewTask, config: &Config) -> Result
     if options.idempotency_key.as_deref().is_some_and(|key| !is_key(key)) {
         return invalid("idempotency_key", "1 to 512 printable ASCII characters");
     }
-    for (field, value) in [("timeout_ms", options.timeout), ("lease_ms", options.lease)] {
-        if value.is_some_and(|value| value < Duration::from_millis(1) || value > MAX_DURATION) {
-            return invalid(field, "more than nothing and at most ten years");
-        }
+    if options.unique.as_ref().is_some_and(|unique| !is_key(&unique.key)) {
+        return invalid("unique", "a key of 1 to 512 printable ASCII characters");
+    }
+    if options.retention.is_some_and(|retention| retention > MAX_DURATION) {
+        return invalid("retention_ms", "at most ten years");
+    }
+    if options.timeout.is_some_and(|timeout| timeout < Duration::from_millis(1) || timeout > MAX_DURATION) {
+        return invalid("timeout_ms", "more than nothing and at most ten years");
+    }
+    if options.lease.is_some_and(|lease| lease < MIN_LEASE || lease > MAX_DURATION) {
+        return invalid("lease_ms", "at least 100 ms and at most ten years");
     }
     let is_far = match options.due {
         Due::Now => false,

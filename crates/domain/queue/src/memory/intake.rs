@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use trackside_core::{TaskId, Timestamp};
 
 use super::queue::{Destination, Place, Queue, Task};
-use crate::{Config, Due, Enqueued, Error, NewTask, TaskState, idempotency, limits};
+use crate::{Config, Due, Enqueued, Error, NewTask, TaskState, UniqueUntil, idempotency, limits};
 
 /// What idempotency keys named first, by the digest of the key.
 #[derive(Debug, Default)]
@@ -21,6 +21,17 @@ struct Named {
     fingerprint: u128,
     id: TaskId,
     until: Timestamp,
+}
+
+/// What is to be done about the tasks of a call.
+#[derive(Debug, Default)]
+struct Plan {
+    stands: Vec<Stand>,
+    added: BTreeSet<TaskId>,
+    /// Idempotency keys that name a task for the first time.
+    keyed: HashMap<u128, Named>,
+    /// The holders of the unique keys that were asked for.
+    holders: HashMap<u128, TaskId>,
 }
 
 /// The task that stands for one that was handed in.
@@ -40,10 +51,11 @@ impl Queue {
         now: Timestamp,
         config: &Config,
     ) -> Result<Vec<Enqueued>, Error> {
-        let (stands, keyed) = self.plan(tasks, now, config)?;
+        let Plan { stands, keyed, holders, .. } = self.plan(tasks, now, config)?;
         for named in keyed {
             self.keys.name(named);
         }
+        self.holders.extend(holders);
         let add = |(task, stand): (&NewTask, Stand)| {
             if stand.is_new {
                 self.add(task, now);
@@ -55,38 +67,54 @@ impl Queue {
         Ok(tasks.iter().zip(stands).map(add).collect())
     }
 
-    /// Which task stands for each, and the keys that name one for the first time.
-    fn plan(
-        &self,
-        tasks: &[NewTask],
-        now: Timestamp,
-        config: &Config,
-    ) -> Result<(Vec<Stand>, Vec<(u128, Named)>), Error> {
-        let (mut stands, mut keyed): (Vec<Stand>, Vec<(u128, Named)>) = (Vec::with_capacity(tasks.len()), Vec::new());
-        let mut added = BTreeSet::new();
+    /// What is to be done about each task.
+    fn plan(&self, tasks: &[NewTask], now: Timestamp, config: &Config) -> Result<Plan, Error> {
+        let mut plan = Plan::default();
         for (index, task) in tasks.iter().enumerate() {
-            let mut stand = Stand { id: task.id, is_new: false };
-            if !added.contains(&task.id) && self.state(task.id, now).is_none() {
-                stand.is_new = true;
-                if let Some(key) = &task.options.idempotency_key {
-                    let (digest, fingerprint) = (idempotency::digest(key), idempotency::fingerprint(task)?);
-                    let until = limits::later(now, config.idempotency_ttl);
-                    let in_call = keyed.iter().find(|(known, _)| *known == digest).map(|(_, named)| *named);
-                    match in_call.or_else(|| self.keys.get(digest, now)) {
-                        Some(named) if named.fingerprint != fingerprint => {
-                            return Err(Error::Item { index, source: Box::new(Error::IdempotencyKeyReused) });
-                        }
-                        Some(named) => stand = Stand { id: named.id, is_new: false },
-                        None => keyed.push((digest, Named { fingerprint, id: task.id, until })),
-                    }
-                }
+            let is_known = plan.added.contains(&task.id) || self.state(task.id, now).is_some();
+            let first = match is_known {
+                true => Some(task.id),
+                false => self.first(&mut plan, task, now, config).map_err(|error| error.of_item(index))?,
+            };
+            if first.is_none() {
+                plan.added.insert(task.id);
             }
-            if stand.is_new {
-                added.insert(stand.id);
-            }
-            stands.push(stand);
+            plan.stands.push(Stand { id: first.unwrap_or(task.id), is_new: first.is_none() });
         }
-        Ok((stands, keyed))
+        Ok(plan)
+    }
+
+    /// The task that came first under one of the keys of this one, if any did.
+    fn first(&self, plan: &mut Plan, task: &NewTask, now: Timestamp, config: &Config) -> Result<Option<TaskId>, Error> {
+        let key = task.options.idempotency_key.as_deref().map(idempotency::digest);
+        let fingerprint = if key.is_some() { idempotency::fingerprint(task)? } else { 0 };
+        if let Some(digest) = key {
+            match plan.keyed.get(&digest).copied().or_else(|| self.keys.get(digest, now)) {
+                Some(named) if named.fingerprint != fingerprint => return Err(Error::IdempotencyKeyReused),
+                Some(named) => return Ok(Some(named.id)),
+                None => {}
+            }
+        }
+        let unique = task.options.unique.as_ref().map(|unique| idempotency::digest(&unique.key));
+        let holder = unique.and_then(|digest| plan.holders.get(&digest).or_else(|| self.holders.get(&digest)).copied());
+        if let Some(digest) = unique {
+            plan.holders.insert(digest, holder.unwrap_or(task.id));
+        }
+        if let Some(digest) = key {
+            let (id, until) = (holder.unwrap_or(task.id), limits::later(now, config.idempotency_ttl));
+            plan.keyed.insert(digest, Named { fingerprint, id, until });
+        }
+        Ok(holder)
+    }
+
+    /// The unique key of a task becomes free, if the task holds one: when it starts, only one that is held until then.
+    pub(super) fn let_go(&mut self, id: TaskId, is_start: bool) {
+        let unique = self.tasks.get(&id).and_then(|task| task.new.options.unique.as_ref());
+        let Some(unique) = unique.filter(|unique| !is_start || unique.until == UniqueUntil::Started) else { return };
+        let digest = idempotency::digest(&unique.key);
+        if self.holders.get(&digest) == Some(&id) {
+            self.holders.remove(&digest);
+        }
     }
 
     fn add(&mut self, new: &NewTask, now: Timestamp) {

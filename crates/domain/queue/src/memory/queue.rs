@@ -37,6 +37,8 @@ pub(super) struct Queue {
     pub(super) grace: Option<Grace>,
     pub(super) counters: Counters,
     pub(super) keys: Keys,
+    /// The tasks that hold unique keys, by the digest of the key.
+    pub(super) holders: HashMap<u128, TaskId>,
 }
 
 /// Leases that are spared after a stall (Q-L10).
@@ -147,6 +149,7 @@ impl Queue {
             grace: None,
             counters: Counters::default(),
             keys: Keys::default(),
+            holders: HashMap::new(),
         }
     }
 
@@ -154,6 +157,9 @@ impl Queue {
     /// task is always in exactly one (Q-L2).
     pub(super) fn move_to(&mut self, id: TaskId, destination: Destination) {
         self.unindex(id);
+        if matches!(destination, Destination::Active(_) | Destination::Dead(_)) {
+            self.let_go(id, matches!(destination, Destination::Active(_)));
+        }
         let Some(task) = self.tasks.get_mut(&id) else { return };
         let lane = &mut self.ready[level(task.new.options.priority)];
         task.place = match destination {
@@ -197,6 +203,7 @@ impl Queue {
     pub(super) fn finish(&mut self, id: TaskId, ending: Ending) {
         let Some(status) = self.status(id, ending.at) else { return };
         self.unindex(id);
+        self.let_go(id, false);
         let Some(task) = self.tasks.remove(&id) else { return };
         let last_settlement = match &task.place {
             Place::Active(lease) => Some((lease.fence, ending.state)),
@@ -215,7 +222,8 @@ impl Queue {
             error: ending.error,
             ..status
         };
-        let expires_at = limits::later(ending.at, ending.retention);
+        let retention = task.new.options.retention.unwrap_or(ending.retention);
+        let expires_at = limits::later(ending.at, retention);
         self.expiries.insert((expires_at, id));
         self.finished.insert(id, Finished { status, last_settlement, expires_at });
     }

@@ -21,7 +21,7 @@ impl Queue {
         self.promote(now);
         self.note_stall(now, config);
         self.reap(now, config);
-        let claimed = if self.paused { Vec::new() } else { self.claim(step, now) };
+        let claimed = if self.paused { Vec::new() } else { self.claim(step, now, config) };
         StepReply {
             settled,
             renewed,
@@ -168,18 +168,24 @@ impl Queue {
     }
 
     /// Hands out tasks in order; those of braked users are parked instead (Q-L5, Q-L11).
-    fn claim(&mut self, step: &Step, now: Timestamp) -> Vec<ClaimedTask> {
+    fn claim(&mut self, step: &Step, now: Timestamp, config: &Config) -> Vec<ClaimedTask> {
         let mut claimed = Vec::new();
         for _ in 0..MAX_BATCH {
             let next = self.ready.iter().find_map(|lane| lane.first_key_value());
             let Some((_, id)) = next.filter(|_| claimed.len() < step.credits) else { break };
-            claimed.extend(self.claim_one(*id, step, now));
+            claimed.extend(self.claim_one(*id, step, now, config));
         }
         claimed
     }
 
-    fn claim_one(&mut self, id: TaskId, step: &Step, now: Timestamp) -> Option<ClaimedTask> {
-        let user = self.tasks.get(&id)?.new.options.user_id.clone();
+    fn claim_one(&mut self, id: TaskId, step: &Step, now: Timestamp, config: &Config) -> Option<ClaimedTask> {
+        let options = &self.tasks.get(&id)?.new.options;
+        if options.expires_at.is_some_and(|at| limits::due(at) <= now) {
+            let (state, error, retention) = (TaskState::Cancelled, Some(limits::EXPIRED.to_owned()), config.retention);
+            self.finish(id, Ending { state, result: None, error, at: now, retention });
+            return None;
+        }
+        let user = options.user_id.clone();
         if self.is_braked(user.as_ref()) {
             self.move_to(id, Destination::Parked);
             return None;

@@ -126,6 +126,7 @@ impl Queue {
             user_id: options.user_id.clone(),
             project_id: options.project_id.clone(),
             tenant_id: options.tenant_id.clone(),
+            expires_at: options.expires_at.map(limits::due),
             tags: options.tags.clone(),
             correlation_id: limits::correlation(task.new.id, options.correlation_id.as_ref()),
         }

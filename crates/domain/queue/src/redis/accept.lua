@@ -1,5 +1,5 @@
 -- Purpose: takes in tasks that are not there yet.
--- Laws: Q-L1, Q-L2, Q-L7, Q-L17.
+-- Laws: Q-L1, Q-L2, Q-L7, Q-L17, Q-L18.
 -- KEYS: as in lib.lua.
 -- ARGV: from `at` six for each task: id, level, due ('' now, 'd<ms>' after, 'a<ms>' at), done bucket, rest of the record,
 --       and what else it is known by ('' for nearly all of them), as first.lua says.
@@ -19,7 +19,7 @@ local function finals_of(ids, at)
   end
   for position, members in pairs(buckets) do
     local found = redis.call('HMGET', KEYS[DONE + position], unpack(members))
-    for i, id in ipairs(members) do finals[id] = found[i] and final(position, id) end
+    for i, id in ipairs(members) do finals[id] = (found[i] or keeps()) and final(position, id) end
   end
   return finals
 end

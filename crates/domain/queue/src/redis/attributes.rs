@@ -6,10 +6,15 @@
 //! | letter | value |
 //! |---|---|
 //! | `t` | tenant |
+//! | `x` | the time after which it is not handed out any more |
+//! | `u` | `s` until it starts or `d` until it is done, and the digest of its unique key |
+//! | `r` | how long its final record is kept |
 
 use std::fmt::Write;
 
-use crate::NewTask;
+use trackside_core::Timestamp;
+
+use crate::{NewTask, Unique, UniqueUntil, idempotency, limits};
 
 /// The attributes of a new task; empty when scripts need not know more of it.
 pub(super) fn write(task: &NewTask) -> String {
@@ -18,7 +23,31 @@ pub(super) fn write(task: &NewTask) -> String {
     if let Some(tenant) = &options.tenant_id {
         parts.push(format!("t{}", encode(tenant)));
     }
+    if let Some(at) = options.expires_at {
+        parts.push(format!("x{}", limits::due(at).as_millis()));
+    }
+    if let Some(unique) = &options.unique {
+        parts.push(write_unique(unique));
+    }
+    if let Some(retention) = options.retention {
+        parts.push(format!("r{}", limits::millis(retention)));
+    }
     parts.join(";")
+}
+
+/// The attribute of a unique key.
+pub(super) fn write_unique(unique: &Unique) -> String {
+    let until = match unique.until {
+        UniqueUntil::Started => 's',
+        UniqueUntil::Done => 'd',
+    };
+    format!("u{until}{:032x}", idempotency::digest(&unique.key))
+}
+
+/// When a task with these attributes expires.
+pub(super) fn read_expiry(attributes: &str) -> Option<Timestamp> {
+    let millis = attributes.split(';').find_map(|part| part.strip_prefix('x'))?.parse().ok()?;
+    Some(Timestamp::from_millis(millis))
 }
 
 fn encode(text: &str) -> String {
@@ -45,5 +74,21 @@ mod tests {
         let options = TaskOptions { tenant_id: Some("a;\"b\" ü%".into()), ..TaskOptions::default() };
         assert_eq!(write(&NewTask::new(&queue, "a.kind", "1").with(options)), "ta%3B%22b%22%20%C3%BC%25");
         assert_eq!(write(&NewTask::new(&queue, "a.kind", "1")), "");
+    }
+
+    #[test]
+    fn what_scripts_must_know_is_written_in_one_order() {
+        let queue = "exports".parse().unwrap();
+        let options = TaskOptions {
+            tenant_id: Some("acme".into()),
+            expires_at: Some(Timestamp::from_millis(70)),
+            unique: Some(Unique { key: "order-7".into(), until: UniqueUntil::Started }),
+            retention: Some(std::time::Duration::ZERO),
+            ..TaskOptions::default()
+        };
+        let written = write(&NewTask::new(&queue, "a.kind", "1").with(options));
+        assert_eq!(written, format!("tacme;x70;us{:032x};r0", idempotency::digest("order-7")));
+        assert_eq!(read_expiry(&written), Some(Timestamp::from_millis(70)));
+        assert_eq!(read_expiry("tx1"), None);
     }
 }

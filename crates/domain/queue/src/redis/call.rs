@@ -59,7 +59,7 @@ impl<'k> Call<'k> {
         let next = self.keys.len() - keys::FIXED + 1;
         let position = *self.buckets.entry(bucket).or_insert(next);
         if position == next {
-            self.keys.push(self.queue.done(bucket));
+            self.keys.extend([self.queue.done(bucket), self.queue.kept(bucket)]);
         }
         self.arg(position)
     }
@@ -75,7 +75,8 @@ impl<'k> Call<'k> {
 
     /// The bucket of the only id of a call, which the script finds without being told its position.
     pub(super) fn only_bucket(mut self, id: TaskId) -> Self {
-        self.keys.push(self.queue.done(keys::bucket_of(id)));
+        let bucket = keys::bucket_of(id);
+        self.keys.extend([self.queue.done(bucket), self.queue.kept(bucket)]);
         self
     }
 

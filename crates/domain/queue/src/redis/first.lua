@@ -1,30 +1,44 @@
 -- Purpose: what a task is known by besides its id, and which task came first under that.
--- Laws: Q-L17: a key answers the task that it named first, and refuses another request.
+-- Laws: Q-L17: a key answers the task that it named first, and refuses another request; Q-L18; Q-L19.
 -- KEYS: as in lib.lua; idempotency keys at the positions that ARGV names.
--- ARGV: of each task 'i<position of its key>,<fingerprint of the request>,<milliseconds to remember it>'.
+-- ARGV: of each task what of these it says, separated by ';': 'i<position of its key>,<fingerprint of the request>,
+--       <milliseconds to remember it>', 'u<until><unique key>', 'r' for a retention of its own.
 -- Returns: nothing; it defines functions for accept.lua.
 -- Bound: for each task that says so, one GET and one SET, and a few commands for the task that came first.
-local keyed, unwritten = {}, {}
+local keyed, unwritten, holders, taken, is_kept = {}, {}, {}, {}, false
 
 -- The id that came first, if one did, and whether its request was another.
 local function first(id, said)
   local position, fingerprint, lifetime = string.match(said, 'i(%d+),(%x+),(%d+)')
-  if not position then return nil end
-  local value = keyed[position] or redis.call('GET', KEYS[tonumber(position)]) or ''
-  local known_as, known, until_ = string.match(value, '^(%x+)|([^|]+)|(%d+)$')
-  if known and tonumber(until_) > now then
-    keyed[position] = value
-    return known, known_as ~= fingerprint
+  if position then
+    local value = keyed[position] or redis.call('GET', KEYS[tonumber(position)]) or ''
+    local known_as, known, until_ = string.match(value, '^(%x+)|([^|]+)|(%d+)$')
+    if known and tonumber(until_) > now then
+      keyed[position] = value
+      return known, known_as ~= fingerprint
+    end
   end
-  keyed[position] = fingerprint .. '|' .. id .. '|' .. string.format('%.0f', now + lifetime)
-  unwritten[position] = lifetime
+  local unique, holder = string.match(said, 'u%l(%x+)'), nil
+  if unique then
+    holder = holders[unique] or redis.call('HGET', UNIQUE, unique)
+    if holder and not taken[holder] and not is_holding(holder, unique) then holder = nil end
+    holders[unique], taken[holder or id] = holder or id, true
+  end
+  if position then
+    keyed[position] = fingerprint .. '|' .. (holder or id) .. '|' .. string.format('%.0f', now + lifetime)
+    unwritten[position] = lifetime
+  end
+  is_kept = is_kept or string.find(said, 'r', 1, true) ~= nil
+  return holder
 end
 
--- Writes down what was said by the tasks that are new.
+-- Writes down what the tasks said.
 local function remember()
   for position, lifetime in pairs(unwritten) do
     redis.call('SET', KEYS[tonumber(position)], keyed[position], 'PX', lifetime)
   end
+  for unique, holder in pairs(holders) do redis.call('HSET', UNIQUE, unique, holder) end
+  if is_kept then redis.call('HSET', META, 'kept', '1') end
 end
 
 -- The state of a task that came first: nothing but its end is known here when it has ended in another bucket.

@@ -4,6 +4,7 @@ use trackside_core::TaskId;
 use trackside_redis::Reply;
 
 use super::{
+    attributes,
     call::{Call, failed, unexpected},
     record::{self, Record},
     scripts::ENQUEUE,
@@ -31,7 +32,13 @@ pub(super) fn write<'k>(mut call: Call<'k>, task: &NewTask, config: &Config) -> 
     if let Some(key) = &task.options.idempotency_key {
         let (fingerprint, lifetime) = (idempotency::fingerprint(task)?, limits::millis(config.idempotency_ttl).max(1));
         let position = call.idempotency_key(idempotency::digest(key));
-        said = format!("i{position},{fingerprint:032x},{lifetime}");
+        said = format!("i{position},{fingerprint:032x},{lifetime};");
+    }
+    if let Some(unique) = &task.options.unique {
+        said.push_str(&attributes::write_unique(unique));
+    }
+    if task.options.retention.is_some() {
+        said.push_str(";r");
     }
     let level = record::level_letter(task.options.priority);
     Ok(call.id(task.id).arg(level).arg(due).bucket(task.id).arg(record).arg(said))

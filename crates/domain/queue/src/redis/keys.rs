@@ -18,6 +18,7 @@
 //! | `T:orders` | hash | id → `cancel:<reason>` for active tasks | removed with the task |
 //! | `T:dead` | sorted set | id of each dead letter by its time of death | never: a dead letter waits for a decision |
 //! | `T:done:<bucket>` | hash | id → final record; the bucket is the id's time in units of 65.536 s | retention after the last write |
+//! | `T:kept:<bucket>` | hash | the same, of tasks that asked for a retention of their own | the longest of those retentions after the end of its task |
 //! | `T:idem:<digest>` | string | `<fingerprint>\|<id>\|<until>`: the task that an idempotency key named first | `idempotency_ttl` after that |
 //! | `T:wake` | list | one token at most, for those who wait | never: one byte |
 //! | `T:waiting` | hash | id → predecessors that have not ended yet, of each waiting task | never: unfinished work |
@@ -29,7 +30,7 @@
 //! | `T:turns:critical` … `T:turns:low` | list | tenants with tasks in the set above, in the order of their turns | empty lists vanish |
 //! | `T:rates` | hash | `queue` or `<tenant>` → when the rate limit is free again | after the longest period |
 //! | `T:workers` | hash | worker → when it was last seen, its places and what it runs | a minute after the last sign of life |
-//! | `T:meta` | hash | `paused`, `policy` (as `policy.rs` writes it), `fence`, counters, `braked` (engaged brakes), `gone_<level>` (ids in a list whose task was cancelled), times of the last step and grace | never: the queue's own state |
+//! | `T:meta` | hash | `paused`, `policy` (as `policy.rs` writes it), `fence`, counters, `braked` (engaged brakes), `gone_<level>` (ids in a list whose task was cancelled), times of the last step and grace, `kept` (1 when a task ever asked for a retention of its own) | never: the queue's own state |
 //! | `trackside:queues` | set | the names of all known queues | never: the index |
 //!
 //! All times are milliseconds since 1970 by the server's clock. Ids are in the short form of
@@ -128,6 +129,11 @@ impl QueueKeys {
     /// The bucket of final records that an id belongs to.
     pub(super) fn done(&self, bucket: u64) -> String {
         format!("{}:done:{bucket}", self.tag)
+    }
+
+    /// Where the final records of such a bucket are when their tasks asked for a retention of their own.
+    pub(super) fn kept(&self, bucket: u64) -> String {
+        format!("{}:kept:{bucket}", self.tag)
     }
 }
 

@@ -3,7 +3,7 @@
 -- KEYS: 1-4 ready lists (critical, high, normal, low), 5 tasks, 6 delayed, 7 lease, 8 own, 9 crash, 10 parked,
 --       11 brake, 12 orders, 13 dead, 14 wake, 15 meta, 16 waiting, 17 next, 18 outbox, 19 unique, 20 tenants,
 --       21-24 fair and 25-28 turns of the four levels, 29 rates, 30 workers, from 31 on the done buckets of the ids in
---       ARGV.
+--       ARGV, each followed by the hash of those that are kept for a time of their own.
 -- ARGV: 1 milliseconds to add to the server's clock (0 outside tests), 2 retention in milliseconds.
 -- Returns: nothing; the script that follows does.
 -- Bound: one TIME.

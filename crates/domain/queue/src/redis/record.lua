@@ -32,12 +32,6 @@ local function edit(record, change)
   return front .. changed .. rest, true
 end
 
--- The final record in a done bucket, unless its retention is over.
-local function final(bucket, id)
-  local record = redis.call('HGET', KEYS[DONE + bucket], id)
-  if record and tonumber(string.match(record, '^%d+') or 0) + RETENTION > now then return record end
-end
-
 -- Where an unfinished task is: a active, d dead, f between attempts, w delayed, p parked, q ready.
 local function place(id, record)
   if redis.call('HEXISTS', OWN, id) == 1 then return 'a' end

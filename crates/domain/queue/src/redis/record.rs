@@ -172,6 +172,7 @@ impl Record {
             user_id: self.user_id,
             project_id: header.project_id,
             tenant_id: header.tenant_id,
+            expires_at: attributes::read_expiry(&header.attributes),
             tags: header.tags,
             correlation_id: limits::correlation(id, header.correlation_id.as_ref()),
         }

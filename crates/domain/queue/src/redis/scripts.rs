@@ -7,27 +7,28 @@ use trackside_redis::Script;
 /// Tasks that one run of a script changes, so that it takes less than a millisecond.
 pub(super) const SCRIPT_TASKS: usize = 64;
 
-/// A script of a name and parts, each a file beside this one; `lib.lua` and `record.lua` always come first.
+/// A script of a name and parts, each a file beside this one; `lib.lua`, `record.lua` and `final.lua` always come first.
 macro_rules! script {
     ($script:ident, $name:literal: $($part:literal),+) => {
         pub(super) static $script: LazyLock<Script> =
-            LazyLock::new(|| Script::new($name, concat!(include_str!("lib.lua"), "\n", include_str!("record.lua"), $("\n", include_str!($part)),+)));
+            LazyLock::new(|| Script::new($name, concat!(include_str!("lib.lua"), "\n", include_str!("record.lua"), "\n", include_str!("final.lua"), $("\n", include_str!($part)),+)));
     };
 }
 
-script!(ENQUEUE, "queue.enqueue": "ready.lua", "first.lua", "accept.lua", "enqueue.lua");
+script!(ENQUEUE, "queue.enqueue": "ready.lua", "unique.lua", "first.lua", "accept.lua", "enqueue.lua");
 script!(STEP, "queue.step":
-    "ready.lua", "braked.lua", "ended.lua", "step/attempt.lua", "step/settle.lua", "step/renew.lua", "step/promote.lua",
-    "step/reap.lua", "foreign.lua", "step/adopt.lua", "step/lease.lua", "step/claim.lua", "step/step.lua");
+    "ready.lua", "braked.lua", "unique.lua", "kept.lua", "ended.lua", "step/attempt.lua", "step/settle.lua", "step/renew.lua", "step/promote.lua",
+    "step/reap.lua", "foreign.lua", "step/adopt.lua", "step/lease.lua",
+    "step/expire.lua", "step/claim.lua", "step/step.lua");
 script!(STATUS, "queue.status": "status.lua");
 script!(PEEK, "queue.peek": "foreign.lua", "peek.lua");
 script!(STATS, "queue.stats": "stats.lua");
 script!(PAUSE, "queue.pause": "pause.lua");
 script!(POLICY, "queue.set_policy": "policy.lua");
-script!(CANCEL, "queue.cancel": "ended.lua", "cancel.lua");
+script!(CANCEL, "queue.cancel": "unique.lua", "kept.lua", "ended.lua", "cancel.lua");
 script!(BRAKE, "queue.brake": "brake.lua");
 script!(UNPARK, "queue.unpark": "ready.lua", "braked.lua", "unpark.lua");
 script!(LETTERS, "queue.letters": "letters.lua");
 script!(REQUEUE, "queue.requeue": "ready.lua", "requeue.lua");
 script!(AUDIT, "queue.audit": "audit.lua");
-script!(PURGE, "queue.purge": "ended.lua", "purge.lua");
+script!(PURGE, "queue.purge": "unique.lua", "kept.lua", "ended.lua", "purge.lua");

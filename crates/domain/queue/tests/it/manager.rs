@@ -13,7 +13,8 @@ use tokio::time::{Instant, sleep};
 use trackside_core::{ErrorKind, QueueName, TaskId};
 use trackside_queue::{
     BrakeChange, BrakeScope, CancelOutcome, Due, Enqueued, Error, ExtendRequest, Fence, LeaseRequest, NewTask, Order,
-    Outcome, QueueManager, QueueStore, RegistrationHook, RetryPolicy, Settlement, TaskOptions, TaskState,
+    Outcome, QueueManager, QueueStore, RegistrationHook, RetryPolicy, Settlement, TaskOptions, TaskState, Unique,
+    UniqueUntil,
 };
 
 use crate::{
@@ -50,6 +51,15 @@ async fn what_is_wrong_with_a_task_is_said_by_field_and_nothing_is_added() {
         ("tenant_id", with(TaskOptions { tenant_id: Some("a\0b".into()), ..TaskOptions::default() })),
         ("timeout_ms", with(TaskOptions { timeout: Some(Duration::ZERO), ..TaskOptions::default() })),
         ("lease_ms", with(TaskOptions { lease: Some(ten_thousand_years), ..TaskOptions::default() })),
+        ("lease_ms", with(TaskOptions { lease: Some(Duration::from_millis(99)), ..TaskOptions::default() })),
+        ("retention_ms", with(TaskOptions { retention: Some(ten_thousand_years), ..TaskOptions::default() })),
+        (
+            "unique",
+            with(TaskOptions {
+                unique: Some(Unique { key: String::new(), until: UniqueUntil::Done }),
+                ..TaskOptions::default()
+            }),
+        ),
         ("tags", with(TaskOptions { tags: vec!["a".into(); 17], ..TaskOptions::default() })),
         ("idempotency_key", with(TaskOptions { idempotency_key: Some("ü".into()), ..TaskOptions::default() })),
         ("run_at", with(TaskOptions { due: Due::After(ten_thousand_years), ..TaskOptions::default() })),

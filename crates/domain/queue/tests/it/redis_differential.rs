@@ -9,7 +9,8 @@ use proptest::{prelude::*, test_runner::FileFailurePersistence};
 use trackside_core::{ManualClock, QueueName, Timestamp, UserId, WorkerId};
 use trackside_queue::{
     BrakeChange, BrakeScope, ClaimedTask, Config, DeadCursor, Due, MemoryQueueStore, NewTask, Outcome, Priority,
-    QueueStats, QueueStore, Renewal, Renewed, RetryPolicy, Settlement, Step, TaskStatus, conformance::Harness,
+    QueueStats, QueueStore, Renewal, Renewed, RetryPolicy, Settlement, Step, TaskStatus, Unique, UniqueUntil,
+    conformance::Harness,
 };
 use trackside_testkit::RedisServer;
 
@@ -20,6 +21,8 @@ const TICK: Duration = Duration::from_secs(100);
 /// The lease of a claim, of a task that asks for one of its own, and of a renewal.
 const LEASES: [Duration; 3] = [Duration::from_secs(6_000), Duration::from_secs(10_010), Duration::from_secs(6_020)];
 const DELAY: Duration = Duration::from_secs(2_030);
+/// Of tasks that ask for one of their own.
+const RETENTION: Duration = Duration::from_secs(3_040);
 
 /// One operation. Numbers choose among the tasks and claims that exist, whatever their count.
 #[derive(Debug, Clone)]
@@ -45,6 +48,8 @@ struct Plan {
     long_lease: bool,
     max_attempts: u32,
     retry: u8,
+    /// Digits of base 3: its unique key, its idempotency key, its retention; mostly none of them.
+    special: u8,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -59,16 +64,24 @@ enum Ending {
 
 fn plan() -> impl Strategy<Value = Plan> {
     let user = prop_oneof![3 => Just(None), 2 => (0..3_u8).prop_map(Some)];
-    (0..4_u8, user, prop::bool::weighted(0.2), prop::bool::weighted(0.2), 1..4_u32, 0..3_u8).prop_map(
-        |(priority, user, delayed, long_lease, max_attempts, retry)| Plan {
+    (
+        0..4_u8,
+        user,
+        prop::bool::weighted(0.2),
+        prop::bool::weighted(0.2),
+        1..4_u32,
+        0..3_u8,
+        prop_oneof![2 => Just(0), 1 => 0..27_u8],
+    )
+        .prop_map(|(priority, user, delayed, long_lease, max_attempts, retry, special)| Plan {
             priority,
             user,
             delayed,
             long_lease,
             max_attempts,
             retry,
-        },
-    )
+            special,
+        })
 }
 
 fn ending() -> impl Strategy<Value = Ending> {
@@ -116,6 +129,13 @@ impl World {
         task.options.user_id = plan.user.map(user);
         task.options.due = if plan.delayed { Due::After(DELAY) } else { Due::Now };
         task.options.lease = plan.long_lease.then_some(LEASES[1]);
+        let until = |key: u8| if key == 1 { UniqueUntil::Started } else { UniqueUntil::Done };
+        let unique = |key: u8| Unique { key: "same".into(), until: until(key) };
+        task.options.unique = Some(plan.special % 3).filter(|key| *key > 0).map(unique);
+        // The key says what else differs, so that its second use is the same request.
+        let request = format!("{plan:?}");
+        task.options.idempotency_key = (plan.special / 3 % 3 == 1).then_some(request);
+        task.options.retention = [None, Some(RETENTION), Some(Duration::ZERO)][usize::from(plan.special / 9)];
         task.options.max_attempts = NonZeroU32::new(plan.max_attempts).unwrap();
         task.options.retry = match plan.retry {
             0 => RetryPolicy::Fixed { delay_ms: 0 },

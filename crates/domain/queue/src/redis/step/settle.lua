@@ -33,7 +33,10 @@ local function settle(count, at)
         local bundle = finals[bucket] or {}
         finals[bucket], ended[#ended + 1] = bundle, id
         local n = #bundle
-        bundle[n + 1], bundle[n + 2] = id, head .. outcome .. ' ' .. owner_and_line(own, id) .. text
+        own = owner_and_line(own, id)
+        -- A task that expired was under lease for its end only: nobody ever worked on it.
+        if orders[i] and string.sub(orders[i], 1, 7) == 'expire:' then own = string.match(own, '\n.*') end
+        bundle[n + 1], bundle[n + 2] = id, head .. outcome .. ' ' .. own .. text
         counts[outcome] = counts[outcome] + 1
       else
         local due

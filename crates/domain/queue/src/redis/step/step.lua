@@ -8,7 +8,8 @@
 --          fences of cancelled tasks whose lease ended.
 -- Bound: 256 of each; the sum of the parts.
 local meta = redis.call('HMGET', META, 'paused', 'braked', 'last_step', 'grace_since', 'grace_until',
-  'gone_c', 'gone_h', 'gone_n', 'gone_l')
+  'gone_c', 'gone_h', 'gone_n', 'gone_l', 'kept')
+has_kept = meta[10] == '1'
 local paused, braked = meta[1] == '1', tonumber(meta[2] or 0)
 local settlements, renewals = tonumber(ARGV[9]), tonumber(ARGV[10])
 local spares = { at = 12 + settlements * 6 + renewals * 3 }
@@ -28,9 +29,9 @@ local depth, gone, ready = {}, {}, 0
 for i, level in ipairs(LEVELS) do
   depth[level], gone[level] = redis.call('LLEN', READY[level]), tonumber(meta[5 + i] or 0)
 end
-local rows, missing, earliest = { 0, {}, {} }, false, nil
+local rows, missing, earliest, late = { 0, {}, {} }, false, nil, {}
 local credits = tonumber(ARGV[5])
-if not paused and credits > 0 then rows, missing, earliest = claim(credits, braked, depth, gone, spares) end
+if not paused and credits > 0 then rows, missing, earliest, late = claim(credits, braked, depth, gone, spares) end
 for i, level in ipairs(LEVELS) do
   if depth[level] == 0 then gone[level] = 0 end
   if gone[level] ~= tonumber(meta[5 + i] or 0) then redis.call('HSET', META, 'gone_' .. level, math.max(gone[level], 0)) end
@@ -39,6 +40,7 @@ end
 if ready > 0 and not paused then wake() end
 
 local ends = head and head <= now and tonumber(redis.call('ZRANGE', LEASE, 0, 0, 'WITHSCORES')[2]) or head
+for _, word in ipairs(late) do cancelled[#cancelled + 1] = word end
 if earliest then ends = math.min(ends or earliest, earliest) end
 if ends and now < until_ and ends > since then ends = math.max(ends, until_) end
 local next_due = math.min(due or math.huge, ends or math.huge)
