@@ -1,6 +1,6 @@
 //! Runs the tasks of one queue: claims, handlers, leases, settlements.
 //!
-//! One loop speaks with the store, with one step in flight at a time; everything that is due goes into the next one:
+//! One loop speaks with the store; everything that is due goes into the next step, alone on its way unless it is full:
 //! settlements, renewals and claims together. Under load batches form by themselves, and at rest nothing waits.
 //!
 //! - **Claims** are made for free places only, so that nothing waits here that another worker could run.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use trackside_resilience::{Backoff, BackoffConfig, Jitter};
 
-/// Settlements that are worth a step of their own.
+/// Settlements that are worth a step of their own, however many places there are.
 const FLUSH_COUNT: usize = 64;
 /// How long settlements may gather while every place is busy.
 const FLUSH_AFTER: Duration = Duration::from_millis(2);
@@ -48,6 +48,11 @@ pub(super) fn flush_at(since: Instant, gathered: usize, idle: usize, concurrency
     if idle > 0 || is_batch { since } else { since + FLUSH_AFTER }
 }
 
+/// Settlements that are worth a step beside another one: half of the places, so that two steps take turns.
+pub(super) fn full_step(concurrency: usize) -> usize {
+    concurrency.div_ceil(2).clamp(8, FLUSH_COUNT)
+}
+
 // === impl ClaimPace ===
 
 impl ClaimPace {
@@ -75,9 +80,10 @@ impl ClaimPace {
         self.is_woken = true;
     }
 
-    /// A claim is on its way.
+    /// A claim is on its way; its answer tells when the next one is due.
     pub(super) const fn sent(&mut self) {
         self.is_woken = false;
+        self.due = None;
     }
 
     /// There may be work later, even if nothing wakes us.

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::{StopReason, TaskEvent, TaskObserver};
-use crate::{ClaimedTask, MAX_BATCH, Outcome, Settled, Settlement, TaskState, metrics};
+use crate::{ClaimedTask, Outcome, Settled, Settlement, TaskState, metrics};
 
 /// What became of a task and is not known to have reached the store yet.
 #[derive(Debug)]
@@ -97,9 +97,9 @@ impl Outbox {
         self.waiting.push_back(unsettled);
     }
 
-    /// Takes out the next batch, with the settlements to send for it.
-    pub(super) fn take(&mut self, now: Instant) -> (Vec<Unsettled>, Vec<Settlement>) {
-        let batch: Vec<_> = self.waiting.drain(..self.waiting.len().min(MAX_BATCH)).collect();
+    /// Takes out the next batch of at most so many, with the settlements to send for it.
+    pub(super) fn take(&mut self, most: usize, now: Instant) -> (Vec<Unsettled>, Vec<Settlement>) {
+        let batch: Vec<_> = self.waiting.drain(..self.waiting.len().min(most)).collect();
         self.since = (!self.waiting.is_empty()).then_some(now);
         let settlements = batch.iter().map(Unsettled::settlement).collect();
         (batch, settlements)

@@ -5,7 +5,10 @@ mod tasks;
 
 use std::{sync::Arc, time::Duration};
 
-use futures::future::BoxFuture;
+use futures::{
+    future::BoxFuture,
+    stream::{FuturesUnordered, StreamExt},
+};
 use tokio::{
     task::{JoinError, JoinSet},
     time::Instant,
@@ -16,10 +19,10 @@ use super::{
     ProcessorState, StopReason, TaskProcessor,
     attempt::Ended,
     ledger::Ledger,
-    pace::{ClaimPace, Outage, flush_at},
+    pace::{ClaimPace, Outage, flush_at, full_step},
     settle::{Outbox, Unsettled},
 };
-use crate::{Error, MAX_BATCH, Renewal, Step, StepReply};
+use crate::{Error, Renewal, Step, StepReply};
 
 /// A processor at work.
 pub(super) struct Worker {
@@ -28,6 +31,9 @@ pub(super) struct Worker {
     ledger: Ledger,
     attempts: JoinSet<Ended>,
     outbox: Outbox,
+    steps: FuturesUnordered<BoxFuture<'static, (Sent, Result<StepReply, Error>)>>,
+    /// Places that the steps on their way may fill.
+    credits_sent: usize,
     claims: ClaimPace,
     outage: Outage,
     /// The failure of the wait for work, which has its own backoff: claims may work without it.
@@ -46,7 +52,7 @@ enum Mode {
     Stopping,
 }
 
-/// What was sent in the step on its way, to be matched with the answer.
+/// What was sent in a step on its way, to be matched with the answer.
 struct Sent {
     at: Instant,
     settled: Vec<Unsettled>,
@@ -58,13 +64,17 @@ struct Sent {
 
 /// What the loop waits for.
 enum Event {
-    Answered(Result<StepReply, Error>),
+    Answered(Sent, Result<StepReply, Error>),
     Ended(Result<Ended, JoinError>),
     Woken(Result<(), Error>),
     ShutDown,
     Timer,
 }
 
+/// Steps that may be on their way at once: while the store works on one, the next is made ready.
+const MAX_STEPS: usize = 3;
+/// Tasks that one step settles or claims: a store takes as many in one go.
+const STEP_TASKS: usize = 64;
 /// How long the loop sleeps when nothing at all is due.
 const IDLE: Duration = Duration::from_secs(60);
 
@@ -78,6 +88,8 @@ impl Worker {
             ledger: Ledger::default(),
             attempts: JoinSet::new(),
             outbox: Outbox::default(),
+            steps: FuturesUnordered::new(),
+            credits_sent: 0,
             claims: ClaimPace::new(Instant::now()),
             outage: Outage::new(lease),
             wait_outage: Outage::new(lease),
@@ -109,43 +121,33 @@ impl Worker {
     }
 
     async fn work(&mut self, shutdown: &CancellationToken) {
-        let mut sent: Option<Sent> = None;
-        let mut answer: Option<BoxFuture<'static, Result<StepReply, Error>>> = None;
         let mut wake: Option<BoxFuture<'static, Result<(), Error>>> = None;
         loop {
             let now = Instant::now();
             self.ledger.expire(now);
             self.advance_shutdown(shutdown, now);
-            if answer.is_none() {
-                if self.is_done(now) {
-                    break;
-                }
-                if self.step_due().is_some_and(|due| due <= now) {
-                    let (request, record) = self.next_step(now);
-                    (sent, answer) = (Some(record), Some(self.send(request)));
-                }
+            if self.steps.is_empty() && self.is_done(now) {
+                break;
+            }
+            while self.may_send() && self.step_due().is_some_and(|due| due <= now) {
+                self.send_step(now);
             }
             if !self.wants_work(now) {
                 wake = None;
-            } else if wake.is_none() && answer.is_none() {
+            } else if wake.is_none() && self.steps.is_empty() {
                 wake = Some(self.wait_for_work());
             }
-            let timer = self.next_timer(now, answer.is_some()).unwrap_or(now + IDLE);
+            let timer = self.next_timer(now).unwrap_or(now + IDLE);
             let event = tokio::select! {
                 biased;
-                reply = wait_on(&mut answer) => Event::Answered(reply),
+                Some((sent, reply)) = self.steps.next() => Event::Answered(sent, reply),
                 Some(ended) = self.attempts.join_next() => Event::Ended(ended),
                 woken = wait_on(&mut wake) => Event::Woken(woken),
                 () = shutdown.cancelled(), if self.mode == Mode::Claiming => Event::ShutDown,
                 () = tokio::time::sleep_until(timer) => Event::Timer,
             };
             match event {
-                Event::Answered(reply) => {
-                    answer = None;
-                    if let Some(sent) = sent.take() {
-                        self.answered(sent, reply);
-                    }
-                }
+                Event::Answered(sent, reply) => self.answered(sent, reply),
                 Event::Ended(ended) => {
                     self.ended(ended);
                     while let Some(ended) = self.attempts.try_join_next() {
@@ -191,14 +193,23 @@ impl Worker {
         is_hopeless
     }
 
-    /// Free places, also counting those whose task is settled but not acknowledged yet.
+    /// Free places that no step on its way may fill, also counting those whose task is settled but not acknowledged yet.
     fn free(&self) -> usize {
-        self.processor.config.concurrency.get().saturating_sub(self.ledger.len())
+        self.processor.config.concurrency.get().saturating_sub(self.ledger.len() + self.credits_sent)
     }
 
     /// Free places besides those that the waiting settlements leave.
     fn idle(&self) -> usize {
         self.free().saturating_sub(self.outbox.len())
+    }
+
+    /// Whether a step may go out now: the only one, or a full one beside others.
+    fn may_send(&self) -> bool {
+        self.steps.is_empty()
+            || (self.steps.len() < MAX_STEPS
+                && self.mode == Mode::Claiming
+                && self.outage.since.is_none()
+                && self.outbox.len() >= full_step(self.processor.config.concurrency.get()))
     }
 
     /// When the next step is due.
@@ -219,8 +230,8 @@ impl Worker {
         [flush, claim, self.ledger.next_renewal()].into_iter().flatten().min()
     }
 
-    fn next_timer(&self, now: Instant, is_in_flight: bool) -> Option<Instant> {
-        let step = if is_in_flight { None } else { self.step_due() };
+    fn next_timer(&self, now: Instant) -> Option<Instant> {
+        let step = if self.may_send() { self.step_due() } else { None };
         let phase = match self.mode {
             Mode::Draining { until } => Some(until),
             Mode::Stopping => self.outbox.lease_ends().filter(|_| self.outage.since.is_some()),
@@ -230,25 +241,24 @@ impl Worker {
         [step, phase, self.ledger.next_expiry()].into_iter().flatten().min()
     }
 
-    /// Everything that is due, and what may as well come along.
-    fn next_step(&mut self, now: Instant) -> (Step, Sent) {
+    /// Sends everything that is due, and what may as well come along.
+    fn send_step(&mut self, now: Instant) {
         let config = self.processor.queues.config();
-        let (settled, settle) = self.outbox.take(now);
-        let renewals = self.ledger.renewals(now, config.renew_every);
+        let (settled, settle) = self.outbox.take(STEP_TASKS, now);
+        // Those of a step on its way are being renewed.
+        let renewals = if self.steps.is_empty() { self.ledger.renewals(now, config.renew_every) } else { Vec::new() };
         // After a failure the first step claims nothing: if its answer is lost too, no task is leased to nobody.
         let may_claim = self.mode == Mode::Claiming && self.outage.since.is_none() && self.claims.is_open(now);
-        let credits = if may_claim { self.free().min(MAX_BATCH) } else { 0 };
+        let credits = if may_claim { self.free().min(STEP_TASKS) } else { 0 };
         if credits > 0 {
             self.claims.sent();
         }
         let worker = self.processor.config.worker_id.clone();
         let step = Step { worker, settle, renew: renewals.clone(), credits, lease: config.lease };
-        (step, Sent { at: now, settled, renewals, credits, orders: self.processor.shared.orders() })
-    }
-
-    fn send(&self, step: Step) -> BoxFuture<'static, Result<StepReply, Error>> {
+        let sent = Sent { at: now, settled, renewals, credits, orders: self.processor.shared.orders() };
         let (store, queue) = (Arc::clone(self.processor.queues.store()), self.processor.queue.clone());
-        Box::pin(async move { store.step(&queue, step).await })
+        self.credits_sent += credits;
+        self.steps.push(Box::pin(async move { (sent, store.step(&queue, step).await) }));
     }
 
     fn wants_work(&self, now: Instant) -> bool {

@@ -26,6 +26,9 @@ async fn a_thousand_tasks_survive_kill_9_and_restart_of_redis() {
     }
     let held = claim(&redis.store, &queue, 10).await.claimed;
 
+    // With `everysec` a write may wait for the file while the disk is busy; what this shows is the restart.
+    let is_written = || async { server.cli(&["INFO", "persistence"]).contains("aof_buffer_length:0") };
+    eventually(is_written, PATIENCE).await;
     server.kill9();
     server.restart().await.unwrap();
     // The restarted server knows no script: the first call brings its source again.

@@ -19,6 +19,7 @@ use crate::{Error, Order, Renewed, StepReply, metrics};
 impl Worker {
     pub(super) fn answered(&mut self, sent: Sent, reply: Result<StepReply, Error>) {
         let now = Instant::now();
+        self.credits_sent -= sent.credits;
         let reply = match reply {
             Ok(reply) => reply,
             Err(error) => {
