@@ -10,6 +10,7 @@ mod bench;
 mod command;
 mod docs;
 mod lint;
+mod peers;
 mod provide;
 mod stages;
 mod test;
@@ -37,6 +38,8 @@ enum Task {
     Lint(lint::Options),
     /// Run the criterion benches
     Bench(bench::Options),
+    /// Measure other task queues beside this one, in one run
+    Peers(peers::Options),
     /// Build the API documentation of every crate
     Docs(docs::Options),
 }
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Task::Test(options) => test::run(&workspace, &options),
         Task::Lint(options) => lint::run(&workspace, &options),
         Task::Bench(options) => bench::run(&workspace, &options),
+        Task::Peers(options) => peers::run(&workspace, &options),
         Task::Docs(options) => docs::run(&workspace, &options),
     });
     match outcome {

@@ -11,12 +11,12 @@ mod redis;
 mod wheel;
 
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::process::Command;
 
 pub(crate) use packages::Install;
-pub(crate) use redis::provide as redis;
+pub(crate) use redis::{VARIABLE as REDIS_VARIABLE, provide as redis};
 
 use crate::workspace::Workspace;
 
@@ -46,6 +46,11 @@ impl Provided {
     fn extend(&mut self, other: Self) {
         self.variables.extend(other.variables);
         self.directories.extend(other.directories);
+    }
+
+    /// What a variable was set to.
+    pub(crate) fn value(&self, name: &str) -> Option<&OsStr> {
+        self.variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_os_str())
     }
 
     /// Passes it on to a command.

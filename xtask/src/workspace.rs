@@ -27,9 +27,14 @@ impl Workspace {
         self.metadata.workspace_root.as_std_path()
     }
 
+    /// Where cargo puts what it builds.
+    pub(crate) fn target(&self) -> &Path {
+        self.metadata.target_directory.as_std_path()
+    }
+
     /// Where downloaded test tools are kept: removed by `cargo clean`, never in the source tree.
     pub(crate) fn tools(&self) -> PathBuf {
-        self.metadata.target_directory.as_std_path().join("tools")
+        self.target().join("tools")
     }
 
     /// Every crate of the workspace.

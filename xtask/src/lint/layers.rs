@@ -163,7 +163,7 @@ impl Layer {
             ["crates", "domain", _] => Some(Self::Domain),
             ["crates", "api"] => Some(Self::Api),
             ["crates", "server"] => Some(Self::Server),
-            ["benches"] | ["examples"] | ["examples", _] => Some(Self::Programs),
+            ["benches"] | ["benches", "peers", _] | ["examples"] | ["examples", _] => Some(Self::Programs),
             ["crates", "testkit"] | ["xtask"] => Some(Self::Apart),
             _ => None,
         }

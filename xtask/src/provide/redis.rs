@@ -12,7 +12,7 @@ use crate::command;
 use crate::workspace::Workspace;
 
 /// How the tests are told which program to start.
-const VARIABLE: &str = "TRACKSIDE_TEST_REDIS_SERVER";
+pub(crate) const VARIABLE: &str = "TRACKSIDE_TEST_REDIS_SERVER";
 const NAMES: [&str; 2] = ["redis-server", "valkey-server"];
 /// Where servers are installed without being in everyone's `PATH`.
 const USUAL: [&str; 6] =
