@@ -85,7 +85,7 @@ impl<'a> Bench<'a> {
 
     /// Enqueues so many jobs, and makes sure that they are there.
     fn fill(&mut self, mode: &str, count: u64) -> anyhow::Result<f64> {
-        let answer = self.program.answer(&self.server.url(), &["enqueue", mode, &count.to_string()])?;
+        let answer = self.program.answer(Some(&self.server.url()), &["enqueue", mode, &count.to_string()])?;
         let there = self.server.count(self.program.system.remaining)?;
         if there != count {
             bail!("{count} jobs were enqueued and {there} are there");
@@ -168,7 +168,7 @@ impl<'a> Bench<'a> {
     fn pickup(&mut self, figures: &mut Figures) -> anyhow::Result<()> {
         self.server.clear()?;
         let samples = if self.effort == Effort::Quick { 50 } else { 300 };
-        let answer = self.program.answer(&self.server.url(), &["pickup", &samples.to_string()])?;
+        let answer = self.program.answer(Some(&self.server.url()), &["pickup", &samples.to_string()])?;
         let micros = answer["pickup_us"].as_array().with_context(|| format!("no pickup_us in {answer}"))?;
         let mut micros: Vec<f64> = micros.iter().filter_map(serde_json::Value::as_f64).collect();
         micros.sort_by(f64::total_cmp);

@@ -40,12 +40,12 @@ impl Program {
 
     /// What it is made of, by name.
     pub(crate) fn versions(&self) -> anyhow::Result<BTreeMap<String, String>> {
-        let answer = self.answer("", &["versions"])?;
+        let answer = self.answer(None, &["versions"])?;
         serde_json::from_value(answer).with_context(|| format!("the versions of {}", self.system.name))
     }
 
-    /// Runs it to its end and reads the line of JSON that it prints last.
-    pub(crate) fn answer(&self, url: &str, arguments: &[&str]) -> anyhow::Result<Value> {
+    /// Runs it to its end, against a server when it needs one, and reads the line of JSON that it prints last.
+    pub(crate) fn answer(&self, url: Option<&str>, arguments: &[&str]) -> anyhow::Result<Value> {
         let what = format!("{} {}", self.system.name, arguments.join(" "));
         let mut command = self.command(url, arguments)?;
         let output = command.stderr(Stdio::inherit()).output().with_context(|| format!("{what}: cannot start"))?;
@@ -59,16 +59,17 @@ impl Program {
 
     /// Starts a worker with so many places.
     pub(crate) fn work(&self, url: &str, concurrency: usize) -> anyhow::Result<WorkerProcess> {
-        let mut command = self.command(url, &["work", &concurrency.to_string()])?;
+        let mut command = self.command(Some(url), &["work", &concurrency.to_string()])?;
         let process = command.stdout(Stdio::null()).spawn();
         let process = process.with_context(|| format!("{}: its worker cannot start", self.system.name))?;
         Ok(WorkerProcess { process })
     }
 
-    fn command(&self, url: &str, arguments: &[&str]) -> anyhow::Result<Command> {
+    fn command(&self, url: Option<&str>, arguments: &[&str]) -> anyhow::Result<Command> {
         let Some((program, first)) = self.words.split_first() else { bail!("{} has no program", self.system.name) };
         let mut command = Command::new(program);
-        command.args(first).args(arguments).current_dir(&self.folder).env("PEERS_REDIS_URL", url).stdin(Stdio::null());
+        command.args(first).args(arguments).current_dir(&self.folder).stdin(Stdio::null());
+        command.envs(url.map(|url| ("PEERS_REDIS_URL", url)));
         Ok(command)
     }
 }

@@ -28,6 +28,7 @@ pub(crate) fn provide(
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let words = match system.language {
         Language::Ours => ours(workspace)?,
+        Language::Rust => rust(&source, target, system, install)?,
         Language::Node => node(&source, &folder, install)?,
         Language::Python => python(&source, &folder, install)?,
     };
@@ -38,6 +39,18 @@ fn ours(workspace: &Workspace) -> anyhow::Result<Vec<OsString>> {
     let mut build = command::cargo();
     command::run(build.current_dir(workspace.root()).args(["build", "--release", "--package", "trackside-peer"]))?;
     Ok(vec![workspace.target().join("release/trackside-peer").into()])
+}
+
+/// All of them share a target directory, because they share most of what they depend on.
+fn rust(source: &Path, target: &Path, system: &System, install: Install) -> anyhow::Result<Vec<OsString>> {
+    let mut build = command::cargo();
+    build.args(["build", "--release", "--locked", "--manifest-path"]).arg(source.join("Cargo.toml"));
+    build.arg("--target-dir").arg(target.join("rust"));
+    if install == Install::Never {
+        build.arg("--offline");
+    }
+    command::run(&mut build)?;
+    Ok(vec![target.join("rust/release").join(format!("peer-{}", system.folder)).into()])
 }
 
 /// Node looks for modules beside the program, so the program goes where they are.

@@ -21,6 +21,8 @@ pub(crate) struct System {
 pub(crate) enum Language {
     /// A crate of this workspace.
     Ours,
+    /// A crate with a workspace and a lock file of its own; its program is `peer-<folder>`.
+    Rust,
     /// `package.json` and `main.mjs`.
     Node,
     /// `requirements.txt` and `main.py`.
@@ -61,5 +63,43 @@ pub(crate) const SYSTEMS: &[System] = &[
         remaining: "redis.call('LLEN', 'celery') + redis.call('HLEN', 'unacked')",
         pace: Pace { enqueue: [1_500, 1_500, 2_000], drain: [900, 1_000, 1_000] },
         settings: "prefork; acks_late, ignore_result, no gossip, mingle or heartbeat",
+    },
+    System {
+        name: "arq",
+        folder: "arq",
+        language: Language::Python,
+        remaining: "redis.call('ZCARD', 'arq:queue')",
+        pace: Pace { enqueue: [1_500, 2_000, 2_000], drain: [500, 800, 800] },
+        settings: "poll every 10 ms, results not kept",
+    },
+    System {
+        name: "taskiq",
+        folder: "taskiq",
+        language: Language::Python,
+        // What the group has not read yet, and what it has read and not acknowledged.
+        remaining: "(function() local group = redis.call('XINFO', 'GROUPS', 'taskiq')[1] \
+                    local fields = {} for i = 1, #group, 2 do fields[group[i]] = group[i + 1] end \
+                    return fields.lag + fields.pending end)()",
+        pace: Pace { enqueue: [3_000, 4_000, 4_000], drain: [1_000, 1_500, 1_500] },
+        settings: "streams, uvloop; the stream is never trimmed, because trimming loses unread messages",
+    },
+    System {
+        name: "apalis 0.7",
+        folder: "apalis-07",
+        language: Language::Rust,
+        remaining: "redis.call('LLEN', 'peers:active') + redis.call('SCARD', 'peers:inflight:peers')",
+        pace: Pace { enqueue: [10_000, 60_000, 60_000], drain: [4_000, 4_000, 4_000] },
+        settings: "poll every 10 ms for 1,000 jobs; the records of finished jobs stay until they are vacuumed",
+    },
+    System {
+        name: "apalis 1",
+        folder: "apalis",
+        language: Language::Rust,
+        remaining: "redis.call('ZCARD', 'peers:scheduled') + redis.call('LLEN', 'peers:active') \
+                    + redis.call('SCARD', 'peers:inflight:peers')",
+        // Every job passes through the sorted set of scheduled ones, which a worker takes over in one go: with more than
+        // about 8,000 in it, the script fails and the worker ends. So a drain is given 7,000.
+        pace: Pace { enqueue: [8_000, 20_000, 30_000], drain: [3_500, 3_500, 3_500] },
+        settings: "batches of 256, poll every 10 ms, no events; records stay until they are vacuumed; a worker ends when more than some 8,000 jobs wait, so it is given 7,000",
     },
 ];
