@@ -144,8 +144,13 @@ impl From<Unique> for trackside_queue::Unique {
 impl PageQuery {
     /// How many items the page holds at most.
     pub(crate) fn limit(&self) -> usize {
-        self.limit.unwrap_or(DEFAULT_PAGE).clamp(1, MAX_PAGE)
+        page_limit(self.limit)
     }
+}
+
+/// How many items a page holds at most, where a request asked for this many.
+pub(crate) fn page_limit(asked: Option<usize>) -> usize {
+    asked.unwrap_or(DEFAULT_PAGE).clamp(1, MAX_PAGE)
 }
 
 /// Whole milliseconds, saturating.

@@ -34,12 +34,15 @@ pub(super) struct Ack {
 /// The attempt failed.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(example = json!({"fence": 17, "error": "printer on fire", "retryable": true}))]
+#[schema(example = json!({"fence": 17, "error": "cannot print", "error_chain": ["printer on fire"], "retryable": true}))]
 pub(super) struct Fail {
     /// From the lease.
     fence: u64,
-    /// Why; the first 2 KiB are kept.
+    /// Why; the first 2 KiB are kept, causes included.
     error: String,
+    /// What caused it, outermost first.
+    #[serde(default)]
+    error_chain: Vec<String>,
     /// Whether another attempt makes sense; true when left out.
     retryable: Option<bool>,
 }
@@ -242,7 +245,7 @@ impl Fail {
             // Stopped by the brake: the attempt is not counted, and the task waits until the brake is released.
             Outcome::Released
         } else {
-            Outcome::Failed { error: self.error, retryable, retry_after: None }
+            Outcome::failed(&self.error, &self.error_chain, retryable)
         }
     }
 }

@@ -4,7 +4,7 @@ use axum::{Json, extract::State};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use trackside_core::{TaskId, Timestamp};
-use trackside_queue::{CancelOutcome, TaskStatus};
+use trackside_queue::{CancelOutcome, PastAttempt, TaskStatus};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -22,6 +22,8 @@ use crate::{
     "priority": "normal", "status": "completed", "attempts": 1, "max_attempts": 3,
     "enqueued_at": "2026-11-20T12:00:00.000Z", "due_at": null, "expires_at": null, "started_at": "2026-11-20T12:00:00.120Z",
     "finished_at": "2026-11-20T12:00:03.450Z", "worker_id": "py-worker-1", "result": {"pages": 12}, "error": null,
+    "error_chain": [], "history": [{"attempt": 1, "started_at": "2026-11-20T12:00:00.020Z",
+    "ended_at": "2026-11-20T12:00:00.090Z", "worker_id": "py-worker-1", "error": "printer on fire"}],
     "user_id": "user-42", "project_id": null, "tenant_id": null, "tags": ["monthly"],
     "correlation_id": "order-7"
 }))]
@@ -53,11 +55,30 @@ pub(crate) struct TaskView {
     result: Option<Box<RawValue>>,
     /// Why its last attempt failed, or why it was called off.
     error: Option<String>,
+    /// What caused the error, outermost first.
+    error_chain: Vec<String>,
+    /// Its last attempts that failed or whose worker died, oldest first, ten at most.
+    history: Vec<PastAttemptView>,
     user_id: Option<String>,
     project_id: Option<String>,
     tenant_id: Option<String>,
     tags: Vec<String>,
     correlation_id: String,
+}
+
+/// An attempt that failed, or whose worker died.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PastAttempt)]
+struct PastAttemptView {
+    /// From 1; one whose worker died is not counted, so that the next has the same number.
+    attempt: u32,
+    #[schema(value_type = String, format = DateTime)]
+    started_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    ended_at: Timestamp,
+    worker_id: String,
+    /// The first 256 bytes.
+    error: String,
 }
 
 pub(crate) fn routes() -> OpenApiRouter<ApiState> {
@@ -120,6 +141,8 @@ pub(crate) async fn require(state: &ApiState, id: TaskId) -> Result<TaskStatus, 
 
 impl From<TaskStatus> for TaskView {
     fn from(task: TaskStatus) -> Self {
+        let mut chain = task.error_chain().map(str::to_owned);
+        let (error, error_chain) = (chain.next(), chain.collect());
         Self {
             task_id: task.id.to_string(),
             queue: task.queue.to_string(),
@@ -135,12 +158,28 @@ impl From<TaskStatus> for TaskView {
             finished_at: task.finished_at,
             worker_id: task.worker_id,
             result: task.result.map(|result| wire::json_text(&result)),
-            error: task.error,
+            error,
+            error_chain,
+            history: task.history.into_iter().map(Into::into).collect(),
             user_id: task.user_id.map(|id| id.to_string()),
             project_id: task.project_id,
             tenant_id: task.tenant_id,
             tags: task.tags,
             correlation_id: task.correlation_id.to_string(),
+        }
+    }
+}
+
+// === impl PastAttemptView ===
+
+impl From<PastAttempt> for PastAttemptView {
+    fn from(past: PastAttempt) -> Self {
+        Self {
+            attempt: past.attempt,
+            started_at: past.started_at,
+            ended_at: past.ended_at,
+            worker_id: past.worker_id,
+            error: past.error,
         }
     }
 }

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use serde_json::json;
 use trackside_core::{ErrorKind, QueueName, TaskId};
 use trackside_queue::{
-    BrakeChange, BrakePage, BrakeScope, DeadCursor, DeadLetter, Enqueued, Error, NewTask, PeekedTask, QueueAudit,
-    QueuePolicy, QueueStats, QueueStore, Step, StepReply, TaskState, TaskStatus,
+    BrakeChange, BrakePage, BrakeScope, DeadCursor, DeadLetter, DeadRef, Enqueued, Error, NewTask, PeekedTask,
+    QueueAudit, QueuePolicy, QueueStats, QueueStore, Step, StepReply, TaskState, TaskStatus,
 };
 
 use crate::service::{Service, problem, setup_over};
@@ -93,12 +93,16 @@ impl QueueStore for Away {
         self.fails("dead_letters")
     }
 
-    async fn requeue_dead(&self, _: &QueueName, _: &[TaskId]) -> Result<usize, Error> {
+    async fn requeue_dead(&self, _: &QueueName, _: &[DeadRef]) -> Result<usize, Error> {
         self.fails("requeue_dead")
     }
 
-    async fn purge_dead(&self, _: &QueueName, _: &[TaskId]) -> Result<usize, Error> {
+    async fn purge_dead(&self, _: &QueueName, _: &[DeadRef]) -> Result<usize, Error> {
         self.fails("purge_dead")
+    }
+
+    async fn overdue_dead(&self, _: &QueueName, _: usize) -> Result<Vec<DeadCursor>, Error> {
+        self.fails("overdue_dead")
     }
 
     async fn audit(&self, _: &QueueName) -> Result<QueueAudit, Error> {

@@ -24,6 +24,10 @@ pub struct Config {
     pub retention: Duration,
     /// How long an idempotency key answers the task that it named first.
     pub idempotency_ttl: Duration,
+    /// How long a dead letter is kept, unless somebody decides about it before.
+    pub dead_max_age: Duration,
+    /// How many dead letters a queue keeps; the oldest go first.
+    pub dead_max_count: u64,
     /// The longest payload or result, in bytes.
     pub max_payload_bytes: usize,
     /// A queue that no step reached for longer than this was cut off from its workers, so that leases which ended
@@ -45,6 +49,8 @@ impl Default for Config {
             max_crashes: NonZeroU32::new(3).unwrap_or(NonZeroU32::MIN),
             retention: Duration::from_secs(24 * 60 * 60),
             idempotency_ttl: Duration::from_secs(24 * 60 * 60),
+            dead_max_age: Duration::from_secs(30 * 24 * 60 * 60),
+            dead_max_count: 100_000,
             max_payload_bytes: 256 * 1024,
             stall_threshold: Duration::from_secs(6),
             stall_grace: Duration::from_secs(3),

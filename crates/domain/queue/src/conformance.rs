@@ -128,6 +128,9 @@ macro_rules! queue_store_conformance {
             l18_an_idempotency_key_may_name_the_holder
             l19_a_task_may_have_a_retention_of_its_own
             l19_nothing_is_kept_of_a_task_without_retention
+            l31_a_task_tells_the_attempts_that_failed
+            l31_a_letter_that_died_anew_is_left_alone
+            l32_old_and_surplus_letters_are_told
             dead_letters_are_paged_newest_first
             dead_letters_are_requeued_as_if_new
             purged_dead_letters_leave_only_their_status

@@ -2,12 +2,14 @@
 #![forbid(unsafe_code)]
 
 mod audit;
+mod causes;
 mod config;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod error;
 mod idempotency;
 mod intake;
+mod letters;
 mod limits;
 mod manager;
 mod memory;
@@ -24,6 +26,7 @@ pub use audit::{Places, QueueAudit};
 pub use config::Config;
 pub use error::Error;
 pub use intake::{Enqueued, Unique, UniqueUntil};
+pub use letters::{DeadCursor, DeadFilter, DeadLetter, DeadPage, DeadRef, PastAttempt, Swept};
 pub use manager::{
     CancelOutcome, ExtendRequest, Extension, ItemResult, LeaseRequest, MIN_LEASE, QueueManager, RegistrationHook,
 };
@@ -43,8 +46,8 @@ pub use schedule::{
     ScheduleRun, ScheduleStatus, ScheduleStore, Scheduler, SchedulerConfig, Schedules, Slot, When,
 };
 pub use store::{
-    BrakeChange, BrakePage, BrakeScope, DeadCursor, DeadLetter, MAX_BATCH, Order, Outcome, PeekedTask, QueueStats,
-    QueueStore, Renewal, Renewed, Settled, Settlement, Step, StepReply,
+    BrakeChange, BrakePage, BrakeScope, MAX_BATCH, Order, Outcome, PeekedTask, QueueStats, QueueStore, Renewal,
+    Renewed, Settled, Settlement, Step, StepReply,
 };
 pub use task::{
     ClaimedTask, DEFAULT_MAX_ATTEMPTS, Due, Fence, NewTask, Priority, RetryPolicy, TaskOptions, TaskState, TaskStatus,

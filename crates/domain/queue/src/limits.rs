@@ -9,6 +9,9 @@ use crate::{Error, MAX_BATCH};
 /// What is kept of an error or a reason, in bytes.
 pub(crate) const MAX_REASON_BYTES: usize = 2 * 1024;
 
+/// What the history keeps of an error, in bytes.
+const MAX_HISTORY_BYTES: usize = 256;
+
 /// Due tasks that one step promotes.
 pub(crate) const MAX_PROMOTED: usize = 64;
 
@@ -45,9 +48,21 @@ pub(crate) fn crash_loop(crashes: u32) -> String {
     format!("crash loop: {crashes} leases ended without a result")
 }
 
+/// What the history says of an attempt whose lease ended unsettled.
+pub(crate) const LEASE_ENDED: &str = "its lease ended without a result";
+
 /// The first 2 KiB, cut between characters.
 pub(crate) fn reason(text: &str) -> &str {
-    let end = (0..=MAX_REASON_BYTES.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    cut(text, MAX_REASON_BYTES)
+}
+
+/// The first bytes of an error, as the history keeps them.
+pub(crate) fn beginning(text: &str) -> &str {
+    cut(text, MAX_HISTORY_BYTES)
+}
+
+fn cut(text: &str, bytes: usize) -> &str {
+    let end = (0..=bytes.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
     &text[..end]
 }
 

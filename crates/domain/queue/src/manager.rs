@@ -2,6 +2,7 @@
 
 mod account;
 mod batch;
+mod dead;
 mod lease;
 mod operate;
 mod registry;

@@ -2,6 +2,7 @@
 
 mod audit;
 mod intake;
+mod letters;
 mod orders;
 mod queue;
 mod step;
@@ -19,7 +20,7 @@ use trackside_core::{Clock, QueueName, TaskId, Timestamp};
 
 use self::queue::Queue;
 use crate::{
-    BrakeChange, BrakePage, BrakeScope, Config, DeadCursor, DeadLetter, Enqueued, Error, NewTask, PeekedTask,
+    BrakeChange, BrakePage, BrakeScope, Config, DeadCursor, DeadLetter, DeadRef, Enqueued, Error, NewTask, PeekedTask,
     QueueAudit, QueuePolicy, QueueStats, QueueStore, Step, StepReply, TaskState, TaskStatus, limits::check_batch,
 };
 
@@ -211,14 +212,19 @@ impl QueueStore for MemoryQueueStore {
         Ok(self.read(queue, |queue, _| queue.dead_letters(cursor, limit)))
     }
 
-    async fn requeue_dead(&self, queue: &QueueName, ids: &[TaskId]) -> Result<usize, Error> {
-        check_batch(ids.len())?;
-        Ok(self.change(queue, |queue, _, _| queue.requeue_dead(ids)))
+    async fn requeue_dead(&self, queue: &QueueName, letters: &[DeadRef]) -> Result<usize, Error> {
+        check_batch(letters.len())?;
+        Ok(self.change(queue, |queue, _, _| queue.requeue_dead(letters)))
     }
 
-    async fn purge_dead(&self, queue: &QueueName, ids: &[TaskId]) -> Result<usize, Error> {
-        check_batch(ids.len())?;
-        Ok(self.change(queue, |queue, _, config| queue.purge_dead(ids, config)))
+    async fn purge_dead(&self, queue: &QueueName, letters: &[DeadRef]) -> Result<usize, Error> {
+        check_batch(letters.len())?;
+        Ok(self.change(queue, |queue, _, config| queue.purge_dead(letters, config)))
+    }
+
+    async fn overdue_dead(&self, queue: &QueueName, limit: usize) -> Result<Vec<DeadCursor>, Error> {
+        check_batch(limit)?;
+        Ok(self.read(queue, |queue, now| queue.overdue_dead(now, &self.inner.config, limit)))
     }
 
     async fn audit(&self, queue: &QueueName) -> Result<QueueAudit, Error> {

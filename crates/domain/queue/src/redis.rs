@@ -35,7 +35,7 @@ use self::{
     keys::QueueKeys,
 };
 use crate::{
-    BrakeChange, BrakePage, BrakeScope, Config, DeadCursor, DeadLetter, Enqueued, Error, MAX_BATCH, NewTask,
+    BrakeChange, BrakePage, BrakeScope, Config, DeadCursor, DeadLetter, DeadRef, Enqueued, Error, MAX_BATCH, NewTask,
     PeekedTask, QueueAudit, QueuePolicy, QueueStats, QueueStore, Step, StepReply, TaskState, TaskStatus, limits,
     limits::check_batch,
 };
@@ -275,26 +275,35 @@ impl QueueStore for RedisQueueStore {
         views::letters(call.run(&self.inner, &scripts::LETTERS).await?, queue)
     }
 
-    async fn requeue_dead(&self, queue: &QueueName, ids: &[TaskId]) -> Result<usize, Error> {
-        check_batch(ids.len())?;
+    async fn requeue_dead(&self, queue: &QueueName, letters: &[DeadRef]) -> Result<usize, Error> {
+        check_batch(letters.len())?;
         let line = self.inner.line(queue);
         let mut requeued = 0;
-        for some in ids.chunks(scripts::SCRIPT_TASKS) {
-            let call = some.iter().fold(self.inner.call(&line), |call, id| call.id(*id));
+        for some in letters.chunks(scripts::SCRIPT_TASKS) {
+            let call = some.iter().fold(self.inner.call(&line), |call, it| call.id(it.id).arg(views::death(it)));
             requeued += views::count(&call.run(&self.inner, &scripts::REQUEUE).await?, &scripts::REQUEUE)?;
         }
         Ok(requeued)
     }
 
-    async fn purge_dead(&self, queue: &QueueName, ids: &[TaskId]) -> Result<usize, Error> {
-        check_batch(ids.len())?;
+    async fn purge_dead(&self, queue: &QueueName, letters: &[DeadRef]) -> Result<usize, Error> {
+        check_batch(letters.len())?;
         let line = self.inner.line(queue);
         let mut purged = 0;
-        for some in ids.chunks(scripts::SCRIPT_TASKS) {
-            let call = some.iter().fold(self.inner.call(&line), |call, id| call.id(*id).bucket(*id));
+        for some in letters.chunks(scripts::SCRIPT_TASKS) {
+            let call =
+                some.iter().fold(self.inner.call(&line), |call, it| call.id(it.id).bucket(it.id).arg(views::death(it)));
             purged += views::count(&call.run(&self.inner, &scripts::PURGE).await?, &scripts::PURGE)?;
         }
         Ok(purged)
+    }
+
+    async fn overdue_dead(&self, queue: &QueueName, limit: usize) -> Result<Vec<DeadCursor>, Error> {
+        check_batch(limit)?;
+        let (line, config) = (self.inner.line(queue), &self.inner.config);
+        let call =
+            self.inner.call(&line).arg(limits::millis(config.dead_max_age)).arg(config.dead_max_count).arg(limit);
+        views::deaths(call.run(&self.inner, &scripts::OLDEST).await?)
     }
 
     async fn audit(&self, queue: &QueueName) -> Result<QueueAudit, Error> {

@@ -6,7 +6,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use trackside_core::{QueueName, TaskId, Timestamp, UserId, WorkerId};
 
-use crate::{ClaimedTask, Enqueued, Error, Fence, NewTask, Priority, QueueAudit, QueuePolicy, TaskState, TaskStatus};
+use crate::{
+    ClaimedTask, DeadCursor, DeadLetter, DeadRef, Enqueued, Error, Fence, NewTask, Priority, QueueAudit, QueuePolicy,
+    TaskState, TaskStatus, causes,
+};
 
 /// Items that one call may carry, so that no script runs for long.
 pub const MAX_BATCH: usize = 256;
@@ -62,6 +65,10 @@ pub const MAX_BATCH: usize = 256;
 ///   returns to the queue after that does not take it back.
 /// - **Q-L19 retention** — a task that asks for a retention of its own is known for exactly that long after its end,
 ///   and not at all when it is zero: then neither its status, nor a repeated settlement, nor its id is recognised.
+/// - **Q-L31 history** — a task tells its last ten attempts that failed or crashed: when, by whom, and why; also as a
+///   dead letter and after its end. A letter that is meant by its time of death is left alone when it died anew.
+/// - **Q-L32 dead letters are bounded** — those that are too old, and the oldest of those that are too many, are told to
+///   whoever prunes; a newer one is never among them.
 #[async_trait]
 pub trait QueueStore: Send + Sync + Debug + 'static {
     /// Makes the queue known, so that it is listed. Answers true the first time. A queue that was never registered
@@ -127,11 +134,16 @@ pub trait QueueStore: Send + Sync + Debug + 'static {
     ) -> Result<Vec<DeadLetter>, Error>;
 
     /// Returns dead letters to the tail of their level with their attempts and crashes forgotten; answers how many.
-    async fn requeue_dead(&self, queue: &QueueName, ids: &[TaskId]) -> Result<usize, Error>;
+    async fn requeue_dead(&self, queue: &QueueName, letters: &[DeadRef]) -> Result<usize, Error>;
 
     /// Removes dead letters and their payloads for good; answers how many. Their status remains until its retention,
     /// counted from their death, is over.
-    async fn purge_dead(&self, queue: &QueueName, ids: &[TaskId]) -> Result<usize, Error>;
+    async fn purge_dead(&self, queue: &QueueName, letters: &[DeadRef]) -> Result<usize, Error>;
+
+    /// The dead letters that are kept no longer (Q-L32), oldest first: up to `limit` (at most [`MAX_BATCH`]) of those
+    /// that died longer ago than [`Config::dead_max_age`](crate::Config::dead_max_age), or are more than
+    /// [`Config::dead_max_count`](crate::Config::dead_max_count).
+    async fn overdue_dead(&self, queue: &QueueName, limit: usize) -> Result<Vec<DeadCursor>, Error>;
 
     /// Where every task is that was ever accepted (Q-L29).
     async fn audit(&self, queue: &QueueName) -> Result<QueueAudit, Error>;
@@ -187,6 +199,16 @@ pub enum Outcome {
         /// Why.
         reason: String,
     },
+}
+
+// === impl Outcome ===
+
+impl Outcome {
+    /// A failed attempt, with what caused it, outermost first.
+    #[must_use]
+    pub fn failed(error: &str, causes: &[String], retryable: bool) -> Self {
+        Self::Failed { error: causes::join(error, causes), retryable, retry_after: None }
+    }
 }
 
 /// A lease to extend.
@@ -321,24 +343,4 @@ pub struct QueueStats {
     pub cancelled: u64,
     /// Dead letters ever purged.
     pub purged: u64,
-}
-
-/// Where a page of dead letters ended: the time and id of its last one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DeadCursor {
-    /// When the last one of the page died.
-    pub died_at: Timestamp,
-    /// Its id.
-    pub id: TaskId,
-}
-
-/// A task that will not be tried again unless somebody asks for it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeadLetter {
-    /// Its status; `error` is the reason.
-    pub status: TaskStatus,
-    /// Its original payload.
-    pub payload: Bytes,
-    /// How often a worker died while holding it.
-    pub crashes: u32,
 }

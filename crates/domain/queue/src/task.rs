@@ -8,6 +8,8 @@ use trackside_core::{CorrelationId, QueueName, TaskId, Timestamp, TraceParent, U
 
 use crate::Unique;
 
+use crate::{PastAttempt, causes};
+
 /// The order between tasks that are ready: strict between levels, first in first out inside one.
 ///
 /// ```
@@ -230,8 +232,11 @@ pub struct TaskStatus {
     pub worker_id: Option<String>,
     /// JSON text of its result.
     pub result: Option<Bytes>,
-    /// Why its last attempt failed, or why it was called off.
+    /// Why its last attempt failed, with its causes as [`error_chain`](Self::error_chain) tells them apart, or why it was
+    /// called off.
     pub error: Option<String>,
+    /// Its last attempts that failed or crashed, oldest first (Q-L31).
+    pub history: Vec<PastAttempt>,
     /// The user on whose behalf it runs.
     pub user_id: Option<UserId>,
     /// The project it belongs to.
@@ -344,6 +349,15 @@ impl NewTask {
     pub fn with(mut self, options: TaskOptions) -> Self {
         self.options = options;
         self
+    }
+}
+
+// === impl TaskStatus ===
+
+impl TaskStatus {
+    /// Why it failed or was called off, and what caused that, outermost first; empty when there is no error.
+    pub fn error_chain(&self) -> impl Iterator<Item = &str> {
+        self.error.as_deref().into_iter().flat_map(causes::split)
     }
 }
 

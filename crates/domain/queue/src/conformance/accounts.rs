@@ -6,7 +6,7 @@ use trackside_core::TaskId;
 
 use super::{
     Harness,
-    driver::{Driver, cancelled, completed, failed, failed_for_good, ids, ids_of, settlement, user},
+    driver::{Driver, cancelled, completed, failed, failed_for_good, ids, ids_of, refs, settlement, user},
 };
 use crate::{
     BrakeScope, Due, Enqueued, Error, MAX_BATCH, NewTask, Outcome, QueueStats, Renewal, Settled, Step, TaskOptions,
@@ -82,7 +82,7 @@ pub async fn l2_every_task_is_in_exactly_one_place(harness: &impl Harness) -> Re
     assert_eq!(places, (1, 1, 2, 1, 1), "released; untouched; delayed and failed; braked; dead");
 
     driver.store().cancel(&driver.queue, claimed[3].id, "not needed").await?;
-    driver.store().purge_dead(&driver.queue, &[claimed[2].id]).await?;
+    driver.store().purge_dead(&driver.queue, &[claimed[2].id.into()]).await?;
     let stats = driver.stats().await?;
     balanced(&stats, 8);
     assert_eq!((stats.completed, stats.cancelled, stats.purged), (1, 2, 1));
@@ -106,7 +106,7 @@ pub async fn l2_a_full_batch_goes_through_every_operation(harness: &impl Harness
     let settle = claimed.iter().map(|it| settlement(it, failed_for_good("no"))).collect();
     assert_eq!(driver.settle_all(settle).await?, vec![Settled::Applied(TaskState::Dead); MAX_BATCH]);
     assert_eq!(driver.store().dead_letters(&driver.queue, None, MAX_BATCH).await?.len(), MAX_BATCH);
-    assert_eq!(driver.store().requeue_dead(&driver.queue, &ids_of(&tasks)).await?, MAX_BATCH);
+    assert_eq!(driver.store().requeue_dead(&driver.queue, &refs(&ids_of(&tasks))).await?, MAX_BATCH);
 
     let claimed = driver.claim(MAX_BATCH).await?.claimed;
     let settle = claimed.iter().map(|it| settlement(it, completed())).collect();

@@ -44,7 +44,7 @@ pub async fn l29_every_task_is_accounted_for_after_each_move(harness: &impl Harn
     driver.store().unpark(&driver.queue, &BrakeScope::User(someone), 10).await?;
     let audit = driver.audit().await?;
     assert_eq!((audit.ready + audit.delayed, audit.parked), (5, 0));
-    driver.store().purge_dead(&driver.queue, &[claimed[2].id]).await?;
+    driver.store().purge_dead(&driver.queue, &[claimed[2].id.into()]).await?;
     let audit = driver.audit().await?;
     assert_eq!((audit.dead, audit.purged), (0, 1));
     let left = driver.claim(10).await?.claimed;

@@ -39,7 +39,7 @@ pub async fn l9_a_crash_loop_makes_a_dead_letter(harness: &impl Harness) -> Resu
     assert_eq!((letters[0].status.id, letters[0].crashes, letters[0].status.attempts), (task.id, limit, 0));
     assert!(letters[0].status.error.as_ref().is_some_and(|error| error.starts_with("crash loop")));
 
-    driver.store().requeue_dead(&driver.queue, &[task.id]).await?;
+    driver.store().requeue_dead(&driver.queue, &[task.id.into()]).await?;
     let claimed = driver.claim(1).await?.claimed.remove(0);
     assert_eq!(claimed.crashes, 0, "forgotten");
     let settled = driver.settle(task.id, claimed.fence, completed()).await?;

@@ -7,9 +7,9 @@ use trackside_core::{QueueName, TaskId, UserId, WorkerId};
 
 use super::Harness;
 use crate::{
-    BrakeChange, BrakeScope, ClaimedTask, Enqueued, Error, Fence, NewTask, Outcome, Priority, QueueAudit, QueueStats,
-    QueueStore, Renewal, Renewed, RetryPolicy, Settled, Settlement, Step, StepReply, TaskOptions, TaskState,
-    TaskStatus,
+    BrakeChange, BrakeScope, ClaimedTask, DeadRef, Enqueued, Error, Fence, NewTask, Outcome, PastAttempt, Priority,
+    QueueAudit, QueueStats, QueueStore, Renewal, Renewed, RetryPolicy, Settled, Settlement, Step, StepReply,
+    TaskOptions, TaskState, TaskStatus,
 };
 
 /// One queue of a harness, and one worker.
@@ -143,6 +143,10 @@ impl<'h, H: Harness> Driver<'h, H> {
         Ok(self.status(id).await?.map(|status| status.state))
     }
 
+    pub(super) async fn history(&self, id: TaskId) -> Result<Vec<PastAttempt>, Error> {
+        Ok(self.status(id).await?.map(|status| status.history).unwrap_or_default())
+    }
+
     pub(super) async fn stats(&self) -> Result<QueueStats, Error> {
         self.store().stats(&self.queue).await
     }
@@ -190,4 +194,9 @@ pub(super) fn user(name: &str) -> UserId {
         Ok(user) => user,
         Err(invalid) => unreachable!("{name}: {invalid}"),
     }
+}
+
+/// Dead letters meant by their ids alone.
+pub(super) fn refs(ids: &[TaskId]) -> Vec<DeadRef> {
+    ids.iter().copied().map(Into::into).collect()
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Harness,
-    driver::{Driver, cancelled, completed, failed, failed_for_good, ids},
+    driver::{Driver, cancelled, completed, failed, failed_for_good, ids, refs},
 };
 use crate::{Due, Enqueued, Error, NewTask, Outcome, Settled, TaskOptions, TaskState, Unique, UniqueUntil};
 
@@ -65,7 +65,7 @@ pub async fn l16_no_way_back_leads_past_the_expiry(harness: &impl Harness) -> Re
         driver.settle(task.id, task.fence, outcome).await?;
     }
     driver.advance(Duration::from_secs(61)).await;
-    driver.store().requeue_dead(&driver.queue, &[tasks[2].id]).await?;
+    driver.store().requeue_dead(&driver.queue, &[tasks[2].id.into()]).await?;
     for _ in 0..3 {
         assert_eq!(driver.claim_ids(10).await?, []);
     }
@@ -134,7 +134,7 @@ pub async fn l18_every_end_frees_the_unique_key(harness: &impl Harness) -> Resul
     let waiting = again();
     assert!(!driver.offer(std::slice::from_ref(&waiting)).await?[0].replayed);
     driver.store().cancel(&driver.queue, waiting.id, "not needed").await?;
-    driver.store().requeue_dead(&driver.queue, &before[2..]).await?;
+    driver.store().requeue_dead(&driver.queue, &refs(&before[2..])).await?;
     let last = again();
     assert!(!driver.offer(std::slice::from_ref(&last)).await?[0].replayed, "a requeued letter holds nothing");
     let mut crashing = driver.claim(2).await?.claimed;

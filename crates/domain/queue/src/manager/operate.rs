@@ -1,11 +1,11 @@
-//! What operators do: pausing queues, dead letters, and the brake.
+//! What operators do: pausing queues, and the brake.
 
 use std::collections::HashSet;
 
-use trackside_core::{QueueName, TaskId};
+use trackside_core::QueueName;
 
 use super::QueueManager;
-use crate::{BrakeChange, BrakeScope, DeadCursor, DeadLetter, Error, MAX_BATCH, QueuePolicy};
+use crate::{BrakeChange, BrakeScope, Error, QueuePolicy};
 
 /// Parked tasks that are returned in one round trip.
 const UNPARK_AT_ONCE: usize = 64;
@@ -46,43 +46,6 @@ impl QueueManager {
     /// The store's.
     pub async fn policy(&self, queue: &QueueName) -> Result<QueuePolicy, Error> {
         self.inner.store.policy(queue).await
-    }
-
-    /// A page of dead letters, newest first: up to `limit` (at most [`MAX_BATCH`]) that are older than `cursor`.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn dead_letters(
-        &self,
-        queue: &QueueName,
-        cursor: Option<DeadCursor>,
-        limit: usize,
-    ) -> Result<Vec<DeadLetter>, Error> {
-        self.inner.store.dead_letters(queue, cursor, limit.min(MAX_BATCH)).await
-    }
-
-    /// Returns dead letters to the tail of their levels with their attempts and crashes forgotten; answers how many.
-    ///
-    /// # Errors
-    /// The store's. May be repeated: what was returned before is not counted again.
-    pub async fn requeue_dead(&self, queue: &QueueName, ids: &[TaskId]) -> Result<usize, Error> {
-        let mut requeued = 0;
-        for chunk in ids.chunks(MAX_BATCH) {
-            requeued += self.inner.store.requeue_dead(queue, chunk).await?;
-        }
-        Ok(requeued)
-    }
-
-    /// Removes dead letters for good; answers how many.
-    ///
-    /// # Errors
-    /// The store's. May be repeated: what was removed before is not counted again.
-    pub async fn purge_dead(&self, queue: &QueueName, ids: &[TaskId]) -> Result<usize, Error> {
-        let mut purged = 0;
-        for chunk in ids.chunks(MAX_BATCH) {
-            purged += self.inner.store.purge_dead(queue, chunk).await?;
-        }
-        Ok(purged)
     }
 
     /// Brings a change of the brake into every queue and stops what runs in this process.

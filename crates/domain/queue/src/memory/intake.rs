@@ -133,6 +133,7 @@ impl Queue {
             last_attempt: None,
             last_settlement: None,
             error: None,
+            history: Vec::new(),
             cancel: None,
         };
         self.finished.remove(&new.id);

@@ -1,10 +1,10 @@
-//! What is ordered from outside, in memory: cancel, brake, requeue and purge.
+//! What is ordered from outside, in memory: cancel and the brake.
 
 use std::collections::BTreeSet;
 
 use trackside_core::{TaskId, Timestamp};
 
-use super::queue::{Destination, Ending, Place, Queue};
+use super::queue::{Ending, Queue};
 use crate::{BrakeChange, BrakeScope, Config, TaskState, limits};
 
 impl Queue {
@@ -50,32 +50,5 @@ impl Queue {
         let page: Vec<TaskId> = page.into_iter().collect();
         self.return_to_head(&page);
         page.len()
-    }
-
-    /// Returns dead letters to the tail of their level as if they had never been tried; answers how many.
-    pub(super) fn requeue_dead(&mut self, ids: &[TaskId]) -> usize {
-        let mut requeued = 0;
-        for id in ids {
-            let Some(task) = self.tasks.get_mut(id).filter(|task| matches!(task.place, Place::Dead { .. })) else {
-                continue;
-            };
-            (task.failed, task.crashes, task.error, task.last_attempt) = (0, 0, None, None);
-            self.move_to(*id, Destination::Tail);
-            requeued += 1;
-        }
-        requeued
-    }
-
-    /// Removes dead letters; what remains is their status until its retention is over.
-    pub(super) fn purge_dead(&mut self, ids: &[TaskId], config: &Config) -> usize {
-        let mut purged = 0;
-        for id in ids {
-            let Some(task) = self.tasks.get(id) else { continue };
-            let Place::Dead { died_at } = task.place else { continue };
-            let (state, error, retention) = (TaskState::Dead, task.error.clone(), config.retention);
-            self.finish(*id, Ending { state, result: None, error, at: died_at, retention });
-            purged += 1;
-        }
-        purged
     }
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use trackside_core::{QueueName, TaskId, Timestamp, UserId, WorkerId};
 
 use super::intake::Keys;
-use crate::{BrakeScope, Fence, NewTask, Priority, QueuePolicy, TaskState, TaskStatus, limits};
+use crate::{BrakeScope, Fence, NewTask, PastAttempt, Priority, QueuePolicy, TaskState, TaskStatus, limits};
 
 /// Everything known about one queue.
 #[derive(Debug)]
@@ -73,6 +73,8 @@ pub(super) struct Task {
     pub(super) last_settlement: Option<(Fence, TaskState)>,
     /// Why the last attempt failed.
     pub(super) error: Option<String>,
+    /// The last attempts that failed or crashed.
+    pub(super) history: Vec<PastAttempt>,
     /// The order to cancel, with its reason.
     pub(super) cancel: Option<String>,
 }

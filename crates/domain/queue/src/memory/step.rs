@@ -67,6 +67,8 @@ impl Queue {
             (Outcome::Failed { error, retryable, retry_after }, None) => {
                 task.failed += 1;
                 task.error = Some(limits::reason(error).to_owned());
+                let (started_at, worker) = (lease.started_at, lease.worker.clone());
+                task.remember(task.failed, started_at, &worker, now, error);
                 let retry = *retryable && task.failed < task.new.options.max_attempts.get();
                 let state = if retry { TaskState::Failed } else { TaskState::Dead };
                 task.last_settlement = Some((item.fence, state));
@@ -157,6 +159,9 @@ impl Queue {
                 continue;
             }
             task.crashes += 1;
+            if let Some((started_at, worker)) = task.last_attempt.clone() {
+                task.remember(task.failed + 1, started_at, &worker, now, limits::LEASE_ENDED);
+            }
             if task.crashes >= config.max_crashes.get() {
                 task.error = Some(limits::crash_loop(task.crashes));
                 self.move_to(id, Destination::Dead(now));

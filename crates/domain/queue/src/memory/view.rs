@@ -3,10 +3,7 @@
 use trackside_core::{TaskId, Timestamp};
 
 use super::queue::{Place, Queue, Task};
-use crate::{
-    BrakeChange, BrakePage, BrakeScope, DeadCursor, DeadLetter, MAX_BATCH, PeekedTask, QueueStats, TaskState,
-    TaskStatus, limits,
-};
+use crate::{BrakeChange, BrakePage, BrakeScope, MAX_BATCH, PeekedTask, QueueStats, TaskState, TaskStatus, limits};
 
 impl Queue {
     /// Where a task is; `None` when it is unknown or its retention is over.
@@ -57,19 +54,6 @@ impl Queue {
         }
     }
 
-    /// Newest first, and by descending id among those that died in one millisecond.
-    pub(super) fn dead_letters(&self, cursor: Option<DeadCursor>, limit: usize) -> Vec<DeadLetter> {
-        let older = |at: &(Timestamp, TaskId)| cursor.is_none_or(|cursor| *at < (cursor.died_at, cursor.id));
-        let page = self.dead.iter().rev().filter(|at| older(at)).take(limit);
-        page.filter_map(|(_, id)| self.tasks.get(id))
-            .map(|task| DeadLetter {
-                status: self.unfinished_status(task),
-                payload: task.new.payload.clone(),
-                crashes: task.crashes,
-            })
-            .collect()
-    }
-
     /// In the order of revisions, which are the cursors: a brake that changes meanwhile moves towards the end.
     pub(super) fn braked(&self, cursor: u64) -> BrakePage {
         let mut brakes: Vec<BrakeChange> = self
@@ -101,7 +85,7 @@ impl Queue {
         }
     }
 
-    fn unfinished_status(&self, task: &Task) -> TaskStatus {
+    pub(super) fn unfinished_status(&self, task: &Task) -> TaskStatus {
         let options = &task.new.options;
         let last = task.last_attempt.clone();
         let (attempts, started_at, worker_id) = match &task.place {
@@ -123,6 +107,7 @@ impl Queue {
             worker_id,
             result: None,
             error: task.error.clone(),
+            history: task.history.clone(),
             user_id: options.user_id.clone(),
             project_id: options.project_id.clone(),
             tenant_id: options.tenant_id.clone(),

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::TaskContext;
-use crate::ClaimedTask;
+use crate::{ClaimedTask, causes};
 
 /// Does the work of one kind of task.
 ///
@@ -104,6 +104,25 @@ impl TaskFailure {
     /// A failure after which no attempt will succeed.
     pub fn permanent(reason: impl fmt::Display) -> Self {
         Self::Permanent(reason.to_string())
+    }
+
+    /// A failure after which another attempt may succeed, with everything that led to it: the error and each of its
+    /// [sources](StdError::source), which the status of the task tells apart.
+    ///
+    /// ```
+    /// use trackside_queue::TaskFailure;
+    /// let error = std::io::Error::other("disk full");
+    /// assert_eq!(TaskFailure::from_error(&error).reason(), "disk full");
+    /// ```
+    #[must_use]
+    pub fn from_error(error: &dyn StdError) -> Self {
+        Self::Retryable(causes::text_of(error))
+    }
+
+    /// As [`from_error`](Self::from_error), after which no attempt will succeed.
+    #[must_use]
+    pub fn permanent_error(error: &dyn StdError) -> Self {
+        Self::Permanent(causes::text_of(error))
     }
 
     /// Why it failed.

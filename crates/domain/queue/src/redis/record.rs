@@ -20,6 +20,7 @@
 //! | `b` | retry: `e<base>,<max>` `f<delay>` `l<delay>,…` (`e1000,60000`) | `s` `w` | start and worker of the last attempt |
 //! | `j` `n` | project, tenant | `lf` `ls` | fence and state of the last settlement that did not end it |
 //! | `c` | correlation id (the task's own) | `f` | 1 when a plain client pushed it |
+//! | `h` | the last ten attempts that failed or crashed: `[attempt, started, ended, worker, error]` | | |
 //! | `g` | tags | | |
 
 use std::{num::NonZeroU32, time::Duration};
@@ -29,7 +30,10 @@ use serde::{Deserialize, Serialize};
 use trackside_core::{CorrelationId, QueueName, TaskId, Timestamp, TraceParent, UserId};
 
 use super::attributes;
-use crate::{ClaimedTask, DEFAULT_MAX_ATTEMPTS, Fence, NewTask, Priority, RetryPolicy, TaskState, TaskStatus, limits};
+use crate::{
+    ClaimedTask, DEFAULT_MAX_ATTEMPTS, Fence, NewTask, PastAttempt, Priority, RetryPolicy, TaskState, TaskStatus,
+    limits,
+};
 
 /// A record, read.
 #[derive(Debug)]
@@ -77,6 +81,9 @@ pub(super) struct Header {
     traceparent: Option<TraceParent>,
     #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
     pub(super) error: Option<String>,
+    /// Attempt, start, end, worker, error.
+    #[serde(rename = "h", default, skip_serializing_if = "Vec::is_empty")]
+    history: Vec<(u32, u64, u64, String, String)>,
     #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
     started_ms: Option<u64>,
     #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
@@ -169,6 +176,7 @@ impl Record {
             worker_id,
             result: None,
             error: header.error,
+            history: header.history.into_iter().map(past_attempt).collect(),
             user_id: self.user_id,
             project_id: header.project_id,
             tenant_id: header.tenant_id,
@@ -256,6 +264,11 @@ pub(super) const fn level_letter(priority: Priority) -> &'static str {
 /// The level of a letter.
 pub(super) fn read_level(letter: &str) -> Option<Priority> {
     Priority::ALL.into_iter().find(|priority| level_letter(*priority) == letter)
+}
+
+fn past_attempt((attempt, started, ended, worker_id, error): (u32, u64, u64, String, String)) -> PastAttempt {
+    let (started_at, ended_at) = (Timestamp::from_millis(started), Timestamp::from_millis(ended));
+    PastAttempt { attempt, started_at, ended_at, worker_id, error }
 }
 
 /// The first line of a record.

@@ -17,7 +17,7 @@ macro_rules! script {
 
 script!(ENQUEUE, "queue.enqueue": "ready.lua", "unique.lua", "first.lua", "accept.lua", "enqueue.lua");
 script!(STEP, "queue.step":
-    "ready.lua", "braked.lua", "unique.lua", "kept.lua", "ended.lua", "step/attempt.lua", "step/settle.lua", "step/renew.lua", "step/promote.lua",
+    "ready.lua", "braked.lua", "unique.lua", "kept.lua", "ended.lua", "history.lua", "step/attempt.lua", "step/settle.lua", "step/renew.lua", "step/promote.lua",
     "step/reap.lua", "foreign.lua", "step/adopt.lua", "step/lease.lua",
     "step/expire.lua", "step/claim.lua", "step/step.lua");
 script!(STATUS, "queue.status": "status.lua");
@@ -31,4 +31,5 @@ script!(UNPARK, "queue.unpark": "ready.lua", "braked.lua", "unpark.lua");
 script!(LETTERS, "queue.letters": "letters.lua");
 script!(REQUEUE, "queue.requeue": "ready.lua", "requeue.lua");
 script!(AUDIT, "queue.audit": "audit.lua");
+script!(OLDEST, "queue.oldest": "oldest.lua");
 script!(PURGE, "queue.purge": "unique.lua", "kept.lua", "ended.lua", "purge.lua");

@@ -8,11 +8,11 @@ use trackside_redis::{Reply, Script};
 use super::{
     call::{failed, unexpected},
     record::{self, Own, Record},
-    scripts::{AUDIT, LETTERS, PEEK, STATS, STATUS},
+    scripts::{AUDIT, LETTERS, OLDEST, PEEK, STATS, STATUS},
 };
 use crate::{
-    BrakeChange, BrakePage, BrakeScope, DeadLetter, Error, PeekedTask, Places, QueueAudit, QueueStats, TaskState,
-    TaskStatus,
+    BrakeChange, BrakePage, BrakeScope, DeadCursor, DeadLetter, DeadRef, Error, PeekedTask, Places, QueueAudit,
+    QueueStats, TaskState, TaskStatus,
 };
 
 /// The user of a scope; everyone is nobody's name.
@@ -158,6 +158,21 @@ pub(super) fn letters(reply: Reply, queue: &QueueName) -> Result<Vec<DeadLetter>
         status.finished_at = Some(Timestamp::from_millis(died.as_u64().map_err(shape)?));
         let crashes = u32::try_from(crashes.as_u64().map_err(shape)?).unwrap_or(u32::MAX);
         letters.push(DeadLetter { status, payload, crashes });
+    }
+    Ok(letters)
+}
+
+/// The time of death that is meant, as the scripts compare it.
+pub(super) fn death(letter: &DeadRef) -> String {
+    letter.died_at.map_or_else(String::new, |died_at| died_at.as_millis().to_string())
+}
+
+pub(super) fn deaths(reply: Reply) -> Result<Vec<DeadCursor>, Error> {
+    let shape = |error| failed(OLDEST.name(), error);
+    let mut letters = Vec::new();
+    for (id, died_at) in reply.into_pairs().map_err(shape)? {
+        let id = TaskId::from_key(&id.into_string().map_err(shape)?)?;
+        letters.push(DeadCursor { died_at: Timestamp::from_millis(died_at.as_u64().map_err(shape)?), id });
     }
     Ok(letters)
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use trackside_core::{QueueName, TaskId, WorkerId};
-use trackside_queue::{ClaimedTask, NewTask, Outcome, QueueStore, Settlement, Step, StepReply, TaskOptions};
+use trackside_queue::{ClaimedTask, DeadRef, NewTask, Outcome, QueueStore, Settlement, Step, StepReply, TaskOptions};
 
 pub(crate) fn new_task(queue: &QueueName) -> NewTask {
     NewTask {
@@ -32,4 +32,9 @@ pub(crate) fn complete(claimed: &[ClaimedTask]) -> Step {
     let outcome = Outcome::Completed { result: Some(Bytes::from_static(b"true")) };
     let settle = claimed.iter().map(|it| Settlement { id: it.id, fence: it.fence, outcome: outcome.clone() });
     Step { settle: settle.collect(), ..step(0) }
+}
+
+/// Dead letters meant by their ids alone.
+pub(crate) fn refs(ids: &[TaskId]) -> Vec<DeadRef> {
+    ids.iter().copied().map(Into::into).collect()
 }

@@ -12,9 +12,9 @@ use async_trait::async_trait;
 use tokio::time::{Instant, sleep};
 use trackside_core::{ErrorKind, QueueName, TaskId};
 use trackside_queue::{
-    BrakeChange, BrakeScope, CancelOutcome, Due, Enqueued, Error, ExtendRequest, Fence, LeaseRequest, NewTask, Order,
-    Outcome, QueueManager, QueueStore, RegistrationHook, RetryPolicy, Settlement, TaskOptions, TaskState, Unique,
-    UniqueUntil,
+    BrakeChange, BrakeScope, CancelOutcome, DeadFilter, Due, Enqueued, Error, ExtendRequest, Fence, LeaseRequest,
+    NewTask, Order, Outcome, QueueManager, QueueStore, RegistrationHook, RetryPolicy, Settlement, Swept, TaskOptions,
+    TaskState, Unique, UniqueUntil,
 };
 
 use crate::{
@@ -350,4 +350,28 @@ async fn many_settlements_find_their_queues_and_each_has_a_verdict_of_its_own() 
     );
     let status = queues.status(here).await.unwrap().unwrap();
     assert_eq!(status.result.as_deref(), Some(b"3".as_slice()), "the first word counts");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_filter_means_some_dead_letters_and_a_sweep_goes_on_where_it_ended() {
+    let bench = Bench::new();
+    for n in 0..10 {
+        let (id, fence) = leased(&bench).await;
+        let error = if n % 2 == 0 { "Quota EXCEEDED" } else { "no such page" };
+        bench.queues.fail(id, fence, error.into(), false).await.unwrap();
+    }
+    let filter = DeadFilter { reason: Some("quota exceeded".into()), ..DeadFilter::default() };
+    let page = bench.queues.find_dead(&bench.queue, &filter, None, 3).await.unwrap();
+    assert_eq!(page.letters.len(), 3);
+    assert!(page.letters.iter().all(|letter| letter.status.error.as_deref() == Some("Quota EXCEEDED")));
+
+    let first = bench.queues.purge_matching(&bench.queue, &filter, None, 3).await.unwrap();
+    assert_eq!((first.done, first.next.is_some()), (3, true));
+    let rest = bench.queues.requeue_matching(&bench.queue, &filter, first.next, 100).await.unwrap();
+    assert_eq!((rest.done, rest.next), (2, None));
+    let stats = bench.queues.stats(&bench.queue).await.unwrap();
+    assert_eq!((stats.dead, stats.purged, stats.ready[2]), (5, 3, 2));
+
+    let nobody = DeadFilter { kind: Some("another.kind".into()), ..DeadFilter::default() };
+    assert_eq!(bench.queues.purge_matching(&bench.queue, &nobody, None, 100).await.unwrap(), Swept::default());
 }

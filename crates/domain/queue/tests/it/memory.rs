@@ -16,7 +16,7 @@ struct InMemory {
 
 impl InMemory {
     fn new() -> Self {
-        let (config, clock) = (Config::default(), ManualClock::default());
+        let (config, clock) = (Config { dead_max_count: 260, ..Config::default() }, ManualClock::default());
         let store = MemoryQueueStore::new(config.clone(), Arc::new(clock.clone()));
         Self { config, clock, store }
     }

@@ -14,9 +14,9 @@ use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 use trackside_core::{Clock, ErrorKind, QueueName, TaskId, Timestamp};
 use trackside_queue::{
-    BrakeChange, BrakePage, BrakeScope, Config, DeadCursor, DeadLetter, Enqueued, Error, Handlers, MemoryQueueStore,
-    NewTask, PeekedTask, ProcessorConfig, ProcessorHandle, QueueAudit, QueueManager, QueuePolicy, QueueStats,
-    QueueStore, Step, StepReply, TaskEvent, TaskObserver, TaskProcessor, TaskState, TaskStatus,
+    BrakeChange, BrakePage, BrakeScope, Config, DeadCursor, DeadLetter, DeadRef, Enqueued, Error, Handlers,
+    MemoryQueueStore, NewTask, PeekedTask, ProcessorConfig, ProcessorHandle, QueueAudit, QueueManager, QueuePolicy,
+    QueueStats, QueueStore, Step, StepReply, TaskEvent, TaskObserver, TaskProcessor, TaskState, TaskStatus,
 };
 
 use crate::names::unique_queue;
@@ -152,11 +152,16 @@ impl QueueStore for Wire {
     ) -> Result<Vec<DeadLetter>, Error> {
         self.call(self.store.dead_letters(queue, cursor, limit)).await
     }
-    async fn requeue_dead(&self, queue: &QueueName, ids: &[TaskId]) -> Result<usize, Error> {
-        self.call(self.store.requeue_dead(queue, ids)).await
+    async fn requeue_dead(&self, queue: &QueueName, letters: &[DeadRef]) -> Result<usize, Error> {
+        self.call(self.store.requeue_dead(queue, letters)).await
     }
-    async fn purge_dead(&self, queue: &QueueName, ids: &[TaskId]) -> Result<usize, Error> {
-        self.call(self.store.purge_dead(queue, ids)).await
+
+    async fn purge_dead(&self, queue: &QueueName, letters: &[DeadRef]) -> Result<usize, Error> {
+        self.call(self.store.purge_dead(queue, letters)).await
+    }
+
+    async fn overdue_dead(&self, queue: &QueueName, limit: usize) -> Result<Vec<DeadCursor>, Error> {
+        self.call(self.store.overdue_dead(queue, limit)).await
     }
 
     async fn audit(&self, queue: &QueueName) -> Result<QueueAudit, Error> {

@@ -57,8 +57,8 @@ async fn every_operation(redis: &OnRedis, queue: &QueueName) {
     store.step(queue, complete(&claimed[..1])).await.unwrap();
 
     assert_eq!(store.dead_letters(queue, None, 10).await.unwrap().len(), 2);
-    assert_eq!(store.requeue_dead(queue, &[claimed[1].id]).await.unwrap(), 1);
-    assert_eq!(store.purge_dead(queue, &[claimed[2].id]).await.unwrap(), 1);
+    assert_eq!(store.requeue_dead(queue, &[claimed[1].id.into()]).await.unwrap(), 1);
+    assert_eq!(store.purge_dead(queue, &[claimed[2].id.into()]).await.unwrap(), 1);
     assert_eq!(store.cancel(queue, tasks[5].id, "no").await.unwrap(), Some(TaskState::Delayed));
     store.set_paused(queue, true).await.unwrap();
     assert_eq!(claim(store, queue, 5).await.claimed, []);

@@ -14,7 +14,11 @@ use trackside_queue::{
 };
 use trackside_testkit::RedisServer;
 
-use crate::{kit::new_task, names::unique_queue, redis_kit::OnRedis};
+use crate::{
+    kit::{new_task, refs},
+    names::unique_queue,
+    redis_kit::OnRedis,
+};
 
 /// Passes before each operation, so that no two have the same time.
 const TICK: Duration = Duration::from_secs(100);
@@ -223,9 +227,9 @@ impl World {
             }
             Op::Pause(paused) => store.set_paused(queue, *paused).await.unwrap(),
             Op::Requeue(indices) => {
-                show(&mut seen, &store.requeue_dead(queue, &self.ids(indices)).await.unwrap());
+                show(&mut seen, &store.requeue_dead(queue, &refs(&self.ids(indices))).await.unwrap());
             }
-            Op::Purge(indices) => show(&mut seen, &store.purge_dead(queue, &self.ids(indices)).await.unwrap()),
+            Op::Purge(indices) => show(&mut seen, &store.purge_dead(queue, &refs(&self.ids(indices))).await.unwrap()),
             Op::Look(index) => self.look(store, *index, &mut seen).await,
         }
         let stats = store.stats(queue).await.unwrap();
@@ -256,9 +260,12 @@ fn show(seen: &mut String, what: &impl std::fmt::Debug) {
 }
 
 /// The status with the presence of its times instead of the times.
-fn timeless(status: TaskStatus) -> (TaskStatus, [bool; 3]) {
+fn timeless(mut status: TaskStatus) -> (TaskStatus, [bool; 3]) {
     let times = [status.due_at.is_some(), status.started_at.is_some(), status.finished_at.is_some()];
     let enqueued_at = Timestamp::from_millis(0);
+    for past in &mut status.history {
+        (past.started_at, past.ended_at) = (enqueued_at, enqueued_at);
+    }
     (TaskStatus { enqueued_at, due_at: None, started_at: None, finished_at: None, ..status }, times)
 }
 

@@ -35,6 +35,7 @@ impl OnRedis {
             lease: Duration::from_secs(100),
             stall_threshold: Duration::from_secs(60),
             stall_grace: Duration::from_secs(30),
+            dead_max_count: 260,
             ..Config::default()
         };
         Self::at(&server.url(), &server.unique_prefix(), config).await

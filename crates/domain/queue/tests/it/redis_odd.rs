@@ -10,7 +10,7 @@ use trackside_queue::{
 use trackside_testkit::RedisServer;
 
 use crate::{
-    kit::{claim, new_task, new_tasks, step},
+    kit::{claim, new_task, new_tasks, refs, step},
     redis_kit::OnRedis,
 };
 
@@ -51,7 +51,7 @@ async fn a_plain_key_that_is_no_list_costs_no_task() {
     assert!(before.is_err(), "{before:?}");
     let released = Step { settle: vec![settle(1, Outcome::Released)], ..step(5) };
     assert!(redis.store.step(&queue, released.clone()).await.is_err());
-    assert!(redis.store.requeue_dead(&queue, &[claimed[0].id]).await.is_err());
+    assert!(redis.store.requeue_dead(&queue, &[claimed[0].id.into()]).await.is_err());
     assert!(redis.store.unpark(&queue, &user, 5).await.is_err());
 
     server.cli(&["DEL", &list]);
@@ -95,7 +95,7 @@ async fn records_that_cannot_be_read_stop_nothing() {
     }
     assert_eq!(redis.store.stats(&queue).await.unwrap().dead, tasks.len() as u64);
     let ids: Vec<_> = tasks.iter().map(|task| task.id).collect();
-    assert_eq!(redis.store.requeue_dead(&queue, &ids).await.unwrap(), ids.len());
+    assert_eq!(redis.store.requeue_dead(&queue, &refs(&ids)).await.unwrap(), ids.len());
     let stats = redis.store.stats(&queue).await.unwrap();
     assert_eq!((stats.ready[2], stats.dead), (tasks.len() as u64, 0));
     assert_conserved(&stats);

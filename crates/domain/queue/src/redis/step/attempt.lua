@@ -21,6 +21,7 @@ local function attempt(record, own, outcome, text, given)
     local fence, started, worker = string.match(own, '^(%d+)|(%d+)|([^|]*)')
     if outcome ~= 'q' then
       header.a, header.r = (tonumber(header.a) or 0) + 1, text
+      remember(header, header.a, started, worker, text)
       if outcome == 'f' and header.a >= (tonumber(header.m) or 3) then outcome = 'd' end
       local number, policy = tonumber(string.sub(given, 2)) or 0, header.b or 'e1000,60000'
       due = now + (string.sub(given, 1, 1) == 'd' and number or wait(tostring(policy), header.a, number))

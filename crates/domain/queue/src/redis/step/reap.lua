@@ -37,6 +37,7 @@ local function reap(since, until_, head)
         local is_loop = crashes >= tonumber(ARGV[6])
         records[id] = edit(tasks[i], function(header)
           header.s, header.w = tonumber(started), worker
+          remember(header, (tonumber(header.a) or 0) + 1, started, worker, 'its lease ended without a result')
           if is_loop then header.r = 'crash loop: ' .. crashes .. ' leases ended without a result' end
         end)
         kept[#kept + 1], kept[#kept + 2] = id, records[id]
