@@ -3,6 +3,7 @@
 //! Each own rule is a module with one function from a file or from the crates to findings. A finding names the file,
 //! the line, the rule and what to do.
 
+mod bounds;
 mod documents;
 mod finding;
 mod layers;
@@ -71,6 +72,7 @@ fn own_rules(workspace: &Workspace) -> anyhow::Result<()> {
             "rs" => {
                 findings.extend(rust::check(&file));
                 findings.extend(surroundings::check(&file));
+                findings.extend(bounds::check_rust(&file));
             }
             "lua" => findings.extend(lua::check(&file)),
             "md" => findings.extend(documents::check(workspace.root(), &file)),

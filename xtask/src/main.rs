@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, reason = "standard output is how a task reports")]
 
 mod bench;
+mod chaos;
 mod command;
 mod docs;
 mod lint;
@@ -40,6 +41,8 @@ enum Task {
     Bench(bench::Options),
     /// Measure other task queues beside this one, in one run
     Peers(peers::Options),
+    /// Run the crash matrix: processes and servers killed, frozen, cut off and filled up
+    Chaos(chaos::Options),
     /// Build the API documentation of every crate
     Docs(docs::Options),
 }
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Task::Lint(options) => lint::run(&workspace, &options),
         Task::Bench(options) => bench::run(&workspace, &options),
         Task::Peers(options) => peers::run(&workspace, &options),
+        Task::Chaos(options) => chaos::run(&workspace, &options),
         Task::Docs(options) => docs::run(&workspace, &options),
     });
     match outcome {

@@ -1,5 +1,6 @@
 //! Rules about Lua scripts: a header that is a contract, few lines, and no command whose work grows without bound.
 
+use super::bounds::{in_script, is_allowed};
 use super::finding::Finding;
 use super::sources::SourceFile;
 
@@ -8,47 +9,6 @@ const LIMIT: usize = 60;
 
 /// What a header says, after the purpose in its first line.
 const HEADER: [&str; 4] = ["KEYS", "ARGV", "Returns", "Bound"];
-
-/// Commands that read or change a whole collection or key space, that wait, or that leave the script's keys.
-const UNBOUNDED: [&str; 34] = [
-    "KEYS",
-    "SCAN",
-    "SMEMBERS",
-    "HGETALL",
-    "HKEYS",
-    "HVALS",
-    "LREM",
-    "LINSERT",
-    "SORT",
-    "SORT_RO",
-    "SUNION",
-    "SINTER",
-    "SDIFF",
-    "SUNIONSTORE",
-    "SINTERSTORE",
-    "SDIFFSTORE",
-    "ZUNIONSTORE",
-    "ZINTERSTORE",
-    "ZDIFFSTORE",
-    "FLUSHALL",
-    "FLUSHDB",
-    "RANDOMKEY",
-    "BLPOP",
-    "BRPOP",
-    "BLMOVE",
-    "BLMPOP",
-    "BRPOPLPUSH",
-    "BZPOPMIN",
-    "BZPOPMAX",
-    "WAIT",
-    "FCALL",
-    "FCALL_RO",
-    "SELECT",
-    "DEBUG",
-];
-
-/// Commands that take a range, which may not be the whole collection.
-const RANGES: [&str; 3] = ["LRANGE", "ZRANGE", "ZREVRANGE"];
 
 /// Everything that is wrong with one script.
 ///
@@ -76,17 +36,18 @@ pub(crate) fn check(file: &SourceFile) -> Vec<Finding> {
     if lines > LIMIT {
         find(lines, "lua-length", format!("{lines} lines, {LIMIT} at most: split the script or move work to Rust"));
     }
-    for (number, line) in file.text.lines().enumerate() {
+    let all: Vec<&str> = file.text.lines().collect();
+    for (number, line) in all.iter().enumerate() {
         let (code, comment) = split_comment(line);
         for command in commands(code) {
-            if is_unbounded(command, code) && !is_allowed(command, comment) {
-                find(
-                    number + 1,
-                    "lua-bound",
-                    format!(
-                        "{command}: its work is not bounded; use a bounded command, or end the line with `-- allow({command}): why it is bounded here`"
-                    ),
+            if is_allowed(command, comment) {
+                continue;
+            }
+            if let Some(problem) = in_script(command, &call(&all[number..], command)) {
+                let advice = format!(
+                    "{command} {problem}; bound it, or end the line with `-- allow({command}): why it is bounded here`"
                 );
+                find(number + 1, "lua-bound", advice);
             }
         }
     }
@@ -113,16 +74,20 @@ fn commands(code: &str) -> impl Iterator<Item = &str> {
     code.split(['\'', '"']).skip(1).step_by(2)
 }
 
-fn is_unbounded(command: &str, code: &str) -> bool {
-    if UNBOUNDED.contains(&command) {
-        return true;
-    }
-    let whole = code.replace(['\'', '"', ' '], "").contains(",0,-1");
-    RANGES.contains(&command) && whole
-}
-
-fn is_allowed(command: &str, comment: &str) -> bool {
-    comment.split_once(&format!("allow({command}):")).is_some_and(|(_, reason)| !reason.trim().is_empty())
+/// From a command to the end of its call, which may be some lines below.
+fn call(lines: &[&str], command: &str) -> String {
+    let text: String = lines.iter().map(|line| split_comment(line).0).collect();
+    let start = text.find(command).unwrap_or_default();
+    let mut open = 1_usize;
+    let end = text[start..].find(|c: char| {
+        match c {
+            '(' => open += 1,
+            ')' => open -= 1,
+            _ => {}
+        }
+        open == 0
+    });
+    text[start..end.map_or(text.len(), |end| start + end)].to_owned()
 }
 
 #[cfg(test)]
@@ -156,6 +121,16 @@ mod tests {
         assert_eq!(rules(&format!("{GOOD}redis.call('SMEMBERS', KEYS[1]) -- HGETALL\n")), [(6, "lua-bound")]);
         assert_eq!(rules(&format!("{GOOD}redis.call(\"LRANGE\", KEYS[1], 0, -1)\n")), [(6, "lua-bound")]);
         assert_eq!(rules(&format!("{GOOD}redis.call('LRANGE', KEYS[1], 0, limit)\n")), []);
+        assert_eq!(rules(&format!("{GOOD}redis.call('WAIT', 1, 0)\n")), [(6, "lua-bound")]);
+    }
+
+    #[test]
+    fn a_range_needs_its_limit_wherever_the_call_ends() {
+        let call = |limit: &str| {
+            format!("{GOOD}redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', f(now),\n  {limit})\nlocal b = 'LIMIT'\n")
+        };
+        assert_eq!(rules(&call("'LIMIT', 0, 64")), []);
+        assert_eq!(rules(&call("'WITHSCORES'")), [(6, "lua-bound")]);
     }
 
     #[test]

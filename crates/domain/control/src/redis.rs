@@ -226,6 +226,7 @@ impl ControlBus for RedisControlBus {
                 return Ok(Brakes { revision, first_revision, now, states: None });
             }
         }
+        // allow(HGETALL): one field for each user who is paused or was of late, read when the revision has changed.
         let (now, reply) = self.with_time(operation, Command::new("HGETALL").key(self.keys.index())).await?;
         let mut brakes = Brakes { revision: 0, first_revision: 0, now, states: None };
         let mut states = Vec::new();
@@ -270,6 +271,7 @@ impl ControlBus for RedisControlBus {
 
     async fn reports(&self, user_id: &UserId) -> Result<(Vec<StopReport>, Timestamp), Error> {
         let operation = "control.reports";
+        // allow(HGETALL): one field for each task of one user that was running when the brake was pulled.
         let command = Command::new("HGETALL").key(self.keys.reports(user_id));
         let (now, reply) = self.with_time(operation, command).await?;
         let mut reports = Vec::new();

@@ -99,6 +99,7 @@ impl RedisProgressStore {
         let (Some(first), Some(last)) = (append.frames.first(), append.frames.last()) else {
             return Ok(Appended::Stored);
         };
+        // allow(XRANGE): the ids in between are those of this append.
         let command =
             Command::new("XRANGE").key(self.keys.stream(id)).arg(first.id.to_string()).arg(last.id.to_string());
         let reply = self.redis.execute("progress.verify", command).await.map_err(failed("progress.verify"))?;
@@ -166,8 +167,8 @@ impl ProgressStore for RedisProgressStore {
     }
 
     async fn read_after(&self, id: &ProgressId, after: EventId) -> Result<Option<Vec<Frame>>, Error> {
-        let command = Command::new("XRANGE").key(self.keys.stream(id)).arg(after.to_string()).arg("+");
-        let command = command.arg("COUNT").arg(MAX_FRAMES + 1);
+        let (key, from) = (self.keys.stream(id), after.to_string());
+        let command = Command::new("XRANGE").key(key).arg(from).arg("+").arg("COUNT").arg(MAX_FRAMES + 1);
         let reply = self.redis.execute("progress.read", command).await.map_err(failed("progress.read"))?;
         let mut frames = frames_of(reply)?;
         if frames.first().is_none_or(|frame| frame.id != after) {

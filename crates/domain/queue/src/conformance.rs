@@ -66,13 +66,20 @@ pub trait Harness: Send + Sync {
     fn queue(&self) -> QueueName;
 }
 
-/// One test for each law, against the [`Harness`] that the expression makes; it is awaited.
+/// One test for each law, against the [`Harness`] that the expression makes; it is awaited. With `in turn` before the
+/// expression, a block that tries one law after the other, for stores that are costly to start; it answers the first error.
 ///
 /// The calling crate needs tokio with its `macros` and `rt` features.
 #[macro_export]
 macro_rules! queue_store_conformance {
     ($harness:expr) => {
-        $crate::queue_store_conformance! { @each $harness;
+        $crate::queue_store_conformance! { @laws each $harness }
+    };
+    (in turn $harness:expr) => {
+        $crate::queue_store_conformance! { @laws turn $harness }
+    };
+    (@laws $how:ident $harness:expr) => {
+        $crate::queue_store_conformance! { @$how $harness;
             l1_enqueueing_an_id_again_changes_nothing
             l1_an_id_may_come_back_when_its_retention_is_over
             l2_every_task_is_in_exactly_one_place
@@ -135,6 +142,15 @@ macro_rules! queue_store_conformance {
             dead_letters_are_requeued_as_if_new
             purged_dead_letters_leave_only_their_status
             registered_queues_are_listed
+        }
+    };
+    (@turn $harness:expr; $($law:ident)*) => {
+        async {
+            $(
+                let harness = $harness.await;
+                ::std::boxed::Box::pin($crate::conformance::$law(&harness)).await?;
+            )*
+            Ok::<(), $crate::Error>(())
         }
     };
     (@each $harness:expr; $($law:ident)*) => {

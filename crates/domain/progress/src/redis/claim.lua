@@ -12,7 +12,7 @@ local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]
 local last = newest and newest[1] or ''
 if last ~= previous then
   -- A repeat after a lost answer finds its own first frame. All frames were written together.
-  local first = redis.call('XRANGE', stream, ARGV[6], ARGV[6])[1]
+  local first = redis.call('XRANGE', stream, ARGV[6], ARGV[6], 'COUNT', 1)[1]
   local fields = first and first[2] or {}
   for i = 1, #fields, 2 do
     if fields[i] == 'w' and fields[i + 1] == writer then return 1 end

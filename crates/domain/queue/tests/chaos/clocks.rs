@@ -1,6 +1,10 @@
 //! Processes whose clock is wrong by an hour: the server's clock is the one that counts.
 
-use std::{path::PathBuf, process::Command, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 use trackside_core::Timestamp;
 use trackside_queue::TaskState;
@@ -19,7 +23,7 @@ const HOUR_S: i64 = 60 * 60;
 const DELAY: Duration = Duration::from_secs(1);
 
 /// What gives a process a clock that is wrong by so many seconds.
-fn shifted(library: &PathBuf, seconds: i64) -> [(&'static str, String); 2] {
+fn shifted(library: &Path, seconds: i64) -> [(&'static str, String); 2] {
     [("LD_PRELOAD", library.display().to_string()), ("TRACKSIDE_CLOCK_SHIFT_S", seconds.to_string())]
 }
 

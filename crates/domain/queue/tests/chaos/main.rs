@@ -24,6 +24,7 @@ mod worker;
 
 #[cfg(target_os = "linux")]
 mod clocks;
+mod failover;
 mod frozen;
 mod network;
 mod server_kills;

@@ -47,23 +47,21 @@ impl Row {
 
     /// What the queue says of itself, against the journals and against its keys.
     async fn audit(&self, sum: &Account, expected: &Expected) -> Vec<String> {
-        let stats = self.stats().await;
-        let placed = stats.ready.iter().sum::<u64>() + stats.active + stats.delayed + stats.parked + stats.dead;
-        let balance = stats.completed + stats.cancelled + stats.purged + placed;
+        let audit = self.queues.audit(&self.queue).await.unwrap();
         let tasks = u64::try_from(sum.attempted - sum.lost).unwrap();
         let mut wrong = Vec::new();
-        if stats.created != balance {
-            wrong.push(format!("{} tasks created, {balance} accounted for", stats.created));
+        if !audit.is_balanced() {
+            wrong.push(format!("out of balance: {audit:?}"));
         }
-        if stats.created != tasks && !expected.server_forgets {
-            wrong.push(format!("{} tasks created, {tasks} by the journals", stats.created));
+        if audit.created != tasks && !expected.server_forgets {
+            wrong.push(format!("{} tasks created, {tasks} by the journals", audit.created));
         }
         let records = self.size("HLEN", "tasks").await;
-        if records != stats.dead {
-            wrong.push(format!("{records} records for {} dead letters", stats.dead));
+        if records != audit.dead {
+            wrong.push(format!("{records} records for {} dead letters", audit.dead));
         }
         for (command, name) in [("ZCARD", "lease"), ("HLEN", "own"), ("HLEN", "orders"), ("HLEN", "crash")] {
-            let (left, allowed) = (self.size(command, name).await, if name == "crash" { stats.dead } else { 0 });
+            let (left, allowed) = (self.size(command, name).await, if name == "crash" { audit.dead } else { 0 });
             if left > allowed {
                 wrong.push(format!("{left} entries left in {name}"));
             }

@@ -1,6 +1,10 @@
 //! Every operation on a Redis Cluster: all keys of a queue share a slot, and queues spread over the nodes.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
 
 use trackside_core::{QueueName, UserId};
 use trackside_queue::{
@@ -13,6 +17,18 @@ use crate::{
     kit::{claim, complete, new_tasks, step},
     redis_kit::OnRedis,
 };
+
+#[tokio::test]
+async fn every_law_holds_on_three_nodes() -> Result<(), trackside_queue::Error> {
+    let cluster = RedisCluster::start(3).await.unwrap();
+    let laws = AtomicU32::new(0);
+    let harness = || {
+        let prefix = format!("law-{}:", laws.fetch_add(1, Ordering::Relaxed));
+        let url = cluster.url();
+        async move { OnRedis::at(&url, &prefix, OnRedis::patient()).await }
+    };
+    trackside_queue::queue_store_conformance!(in turn harness()).await
+}
 
 #[tokio::test]
 async fn every_operation_works_on_three_nodes() {

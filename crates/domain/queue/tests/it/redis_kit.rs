@@ -30,15 +30,18 @@ pub(crate) struct OnRedis {
 impl OnRedis {
     pub(crate) async fn shared() -> Self {
         let server = RedisServer::shared().await;
-        // Long times, which cost nothing because the clock is moved, so that a busy machine cannot reach them itself.
-        let config = Config {
+        Self::at(&server.url(), &server.unique_prefix(), Self::patient()).await
+    }
+
+    /// Long times, which cost nothing because the clock is moved, so that a busy machine cannot reach them itself.
+    pub(crate) fn patient() -> Config {
+        Config {
             lease: Duration::from_secs(100),
             stall_threshold: Duration::from_secs(60),
             stall_grace: Duration::from_secs(30),
             dead_max_count: 260,
             ..Config::default()
-        };
-        Self::at(&server.url(), &server.unique_prefix(), config).await
+        }
     }
 
     pub(crate) async fn at(url: &str, prefix: &str, config: Config) -> Self {
