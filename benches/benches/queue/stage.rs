@@ -1,79 +1,41 @@
-//! What a task costs on Redis, beside a bare `GET` of the same client in the same run.
-//!
-//! `cargo bench -p trackside-benches --bench queue`
-//!
-//! - `GET`: one round trip that does nearly nothing: what client, network and server cost before any queue.
-//! - `enqueue`: one call with 1 or 64 tasks of 200 bytes.
-//! - `cycle`: a batch of 1, 8 or 64 tasks enqueued, claimed, and acknowledged in the step that claims the next batch:
-//!   two round trips. The throughput counts tasks.
-//!
-//! One caller waits for each answer, so that these are latencies: a server takes many such callers at once. The server
-//! is fresh, on this machine, and writes no file.
-
-#![expect(clippy::expect_used, reason = "a bench that cannot be set up must stop")]
+//! A store on a server of its own, and what is done with it again and again.
 
 use std::{
     hint::black_box,
     time::{Duration, Instant},
 };
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use futures::future::join_all;
 use tokio::runtime::Runtime;
 use trackside_core::{QueueName, WorkerId};
 use trackside_queue::{
     ClaimedTask, Config, MAX_BATCH, NewTask, Outcome, QueueStore, RedisQueueStore, Settlement, Step,
 };
 use trackside_redis::{Command, RedisService};
-use trackside_testkit::RedisServer;
+use trackside_testkit::{RedisServer, RedisServerBuilder};
 
+/// What handlers are chosen by.
+pub(crate) const KIND: &str = "bench";
 const PAYLOAD_BYTES: usize = 200;
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Calls on their way at once while a queue is filled.
+const FILLERS: u64 = 8;
 
 /// A store on a server of its own.
-struct Stage {
-    runtime: Runtime,
-    server: RedisServer,
+pub(crate) struct Stage {
+    pub(crate) runtime: Runtime,
+    pub(crate) server: RedisServer,
+    pub(crate) store: RedisQueueStore,
+    pub(crate) queue: QueueName,
     service: RedisService,
-    store: RedisQueueStore,
-    queue: QueueName,
-}
-
-criterion_group! {
-    name = benches;
-    config = Criterion::default().measurement_time(Duration::from_secs(5)).warm_up_time(Duration::from_secs(1));
-    targets = queue
-}
-criterion_main!(benches);
-
-fn queue(criterion: &mut Criterion) {
-    let stage = Stage::new();
-    let mut group = criterion.benchmark_group("queue");
-
-    group.bench_function("GET", |bencher| bencher.to_async(&stage.runtime).iter(|| stage.get()));
-
-    for count in [1, 64] {
-        stage.server.cli(&["FLUSHALL"]);
-        group.throughput(Throughput::Elements(count));
-        group.bench_with_input(BenchmarkId::new("enqueue", count), &count, |bencher, &count| {
-            bencher.to_async(&stage.runtime).iter_custom(|calls| stage.enqueue(calls, count));
-        });
-    }
-    for count in [1, 8, 64] {
-        stage.server.cli(&["FLUSHALL"]);
-        group.throughput(Throughput::Elements(count));
-        group.bench_with_input(BenchmarkId::new("cycle", count), &count, |bencher, &count| {
-            bencher.to_async(&stage.runtime).iter_custom(|calls| stage.cycles(calls, count));
-        });
-    }
-    group.finish();
 }
 
 // === impl Stage ===
 
 impl Stage {
-    fn new() -> Self {
+    pub(crate) fn new(server: RedisServerBuilder) -> Self {
         let runtime = Runtime::new().expect("a runtime");
-        let server = runtime.block_on(RedisServer::start()).expect("a Redis server");
+        let server = runtime.block_on(server.start()).expect("a Redis server");
         let service = runtime.block_on(async {
             let url = server.url().parse().expect("the server's own URL");
             let service = RedisService::start(trackside_redis::Config::new(url)).expect("a client");
@@ -82,16 +44,16 @@ impl Stage {
         });
         let store = runtime.block_on(async { RedisQueueStore::new(service.clone(), Config::default()) });
         let queue = "bench".parse().expect("a queue name");
-        Self { runtime, server, service, store, queue }
+        Self { runtime, server, store, queue, service }
     }
 
-    async fn get(&self) {
+    pub(crate) async fn get(&self) {
         let reply = self.service.execute("get", Command::new("GET").key("bench:value")).await;
         black_box(reply.expect("an answer"));
     }
 
     /// Time for so many calls; making the tasks is not counted.
-    async fn enqueue(&self, calls: u64, count: u64) -> Duration {
+    pub(crate) async fn enqueue(&self, calls: u64, count: u64) -> Duration {
         let mut took = Duration::ZERO;
         for _ in 0..calls {
             let tasks = self.tasks(count);
@@ -102,8 +64,8 @@ impl Stage {
         took
     }
 
-    /// Time for so many batches to be enqueued, claimed and acknowledged.
-    async fn cycles(&self, calls: u64, count: u64) -> Duration {
+    /// Time for so many batches to be enqueued, claimed and acknowledged. The queue is as deep afterwards as before.
+    pub(crate) async fn cycles(&self, calls: u64, count: u64) -> Duration {
         let worker = WorkerId::generate("bench");
         let credits = usize::try_from(count).expect("a batch").min(MAX_BATCH);
         let mut held: Vec<ClaimedTask> = Vec::new();
@@ -129,12 +91,24 @@ impl Stage {
         took
     }
 
-    fn tasks(&self, count: u64) -> Vec<NewTask> {
+    /// Adds so many tasks, several batches at a time.
+    pub(crate) async fn fill(&self, count: u64) {
+        let batch = u64::try_from(MAX_BATCH).expect("a batch");
+        let lane = |lane: u64| async move {
+            for from in (lane * batch..count).step_by(usize::try_from(FILLERS * batch).expect("a step")) {
+                let tasks = self.tasks(batch.min(count - from));
+                self.store.enqueue(&self.queue, &tasks).await.expect("enqueued");
+            }
+        };
+        join_all((0..FILLERS).map(lane)).await;
+    }
+
+    pub(crate) fn tasks(&self, count: u64) -> Vec<NewTask> {
         let payload = format!("\"{}\"", "x".repeat(PAYLOAD_BYTES - 2));
-        (0..count).map(|_| NewTask::new(&self.queue, "bench", payload.clone())).collect()
+        (0..count).map(|_| NewTask::new(&self.queue, KIND, payload.clone())).collect()
     }
 }
 
-fn completed(task: ClaimedTask) -> Settlement {
+pub(crate) fn completed(task: ClaimedTask) -> Settlement {
     Settlement { id: task.id, fence: task.fence, outcome: Outcome::Completed { result: None } }
 }
