@@ -59,19 +59,23 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()
     let mut failures = Vec::new();
     let mut programs = Vec::new();
     for system in systems {
-        match provision::provide(workspace, &folder, system, install) {
-            Ok(program) => programs.push(program),
+        let ready = provision::provide(workspace, &folder, system, install).and_then(|program| {
+            let versions = program.versions()?;
+            Ok((program, versions))
+        });
+        match ready {
+            Ok(ready) => programs.push(ready),
             Err(error) => failures.push(format!("{}: {error:#}", system.name)),
         }
     }
     let (effort, rounds) = if options.quick { (Effort::Quick, 1) } else { (Effort::Full, options.rounds.max(1)) };
     let mut figures = Figures::new(rounds);
-    for program in &programs {
-        figures.add_versions(program.system, program.versions()?);
+    for (program, versions) in &programs {
+        figures.add_versions(program.system, versions.clone());
     }
     figures.note_load("at the start");
     for round in 1..=rounds {
-        for program in &programs {
+        for (program, _) in &programs {
             println!("\n== peers: {}, round {round} of {rounds}", program.system.name);
             if let Err(error) = one_round(Path::new(binary), program, effort, &mut figures) {
                 println!("{error:#}");
