@@ -6,6 +6,7 @@ mod crash;
 mod jobs;
 mod outage;
 mod plain_list;
+mod rolling_upgrade;
 mod service;
 mod sse;
 mod traces;

@@ -112,7 +112,17 @@ impl Service {
         redis_url: Option<&str>,
         environment: &[(&str, &str)],
     ) -> anyhow::Result<Self> {
-        let mut command = trackside();
+        Self::start_program(&program(), home, redis_url, environment).await
+    }
+
+    /// The same with another build of the program.
+    pub(crate) async fn start_program(
+        program: &Path,
+        home: &Home,
+        redis_url: Option<&str>,
+        environment: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
+        let mut command = untouched(program);
         command.current_dir(home.path()).args(["serve", "--listen", "127.0.0.1:0"]);
         command
             .env("TRACKSIDE_DATA_DIR", home.path().join("data"))
@@ -192,9 +202,18 @@ impl Service {
     }
 }
 
+/// The program under test.
+pub(crate) fn program() -> PathBuf {
+    env!("CARGO_BIN_EXE_trackside").into()
+}
+
 /// The program under test, with nothing of the test's own environment that could change its settings.
 pub(crate) fn trackside() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_trackside"));
+    untouched(&program())
+}
+
+fn untouched(program: &Path) -> Command {
+    let mut command = Command::new(program);
     for (name, _) in std::env::vars() {
         if name == "REDIS_URL" || name.starts_with("TRACKSIDE_") || name.starts_with("OTEL_") {
             command.env_remove(name);

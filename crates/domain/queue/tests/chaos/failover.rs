@@ -32,7 +32,10 @@ impl Watched {
         let replica = server().option("replicaof", &format!("127.0.0.1 {}", link.port())).start().await.unwrap();
         let mut sentinels = Vec::new();
         for _ in 0..3 {
-            sentinels.push(RedisServer::builder().sentinel_of("main", &primary, 2).start().await.unwrap());
+            // Long enough that a busy machine does not look like a dead one.
+            let patient = RedisServer::builder().sentinel_of("main", &primary, 2);
+            let patient = patient.option("sentinel", "down-after-milliseconds main 3000");
+            sentinels.push(patient.start().await.unwrap());
         }
         let agree = || async {
             let knows = |sentinel: &RedisServer| {
@@ -55,6 +58,11 @@ fn offset(server: &RedisServer) -> u64 {
     line.unwrap().trim().parse().unwrap()
 }
 
+/// Who is promoted closes its connections, also the one that asks.
+fn is_primary(server: &RedisServer) -> bool {
+    server.try_cli(&["INFO", "replication"]).is_ok_and(|info| info.contains("role:master"))
+}
+
 #[tokio::test]
 async fn a_failover_to_a_replica_that_is_behind_loses_what_it_had_not_heard_of_and_nothing_else() {
     let (before, behind, after) = (scale(40, 1_000), scale(20, 500), scale(40, 1_000));
@@ -69,10 +77,8 @@ async fn a_failover_to_a_replica_that_is_behind_loses_what_it_had_not_heard_of_a
 
     link.blackhole();
     row.produce(&Orders::of(behind, QUICK)).await;
+    assert!(is_primary(&row.server), "nobody fails over before it dies");
     row.kill_server().await;
-    // Who is promoted closes its connections.
-    let is_primary =
-        |server: &RedisServer| server.try_cli(&["INFO", "replication"]).is_ok_and(|info| info.contains("role:master"));
     let is_promoted = || async { is_primary(&replica) };
     eventually(is_promoted, PATIENCE).await;
     eventually(|| row.queues.resume(&row.queue), Duration::from_secs(60)).await;

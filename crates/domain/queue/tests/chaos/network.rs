@@ -45,7 +45,7 @@ async fn lose_answers(row: &Row, proxy: &FaultProxy, known: Event, every: usize,
 
 #[tokio::test]
 async fn an_enqueue_whose_answer_is_lost_again_and_again_adds_each_task_once() {
-    let (tasks, times) = (scale(60, 2_000), scale(3, 50));
+    let (tasks, times) = (scale(60, 2_000), scale(3, 15));
     let row = Row::new("enqueue's answer lost").await;
     let (proxy, url) = proxy(&row).await;
     let producer = Producer { url, ..row.producer("producer", Orders::of(tasks, QUICK)) };
@@ -59,11 +59,11 @@ async fn an_enqueue_whose_answer_is_lost_again_and_again_adds_each_task_once() {
 
 #[tokio::test]
 async fn a_settlement_whose_answer_is_lost_again_and_again_counts_once() {
-    let (tasks, times) = (scale(200, 4_000), scale(3, 50));
+    let (tasks, times) = (scale(200, 4_000), scale(3, 15));
     let row = Row::new("settlement's answer lost").await;
     row.produce(&Orders { batch: 50, ..Orders::of(tasks, QUICK) }).await;
     let (proxy, url) = proxy(&row).await;
-    let _worker = Role::Work(Worker { url, places: 4, ping_ms: Some(30_000), ..row.worker("one") }).spawn();
+    let _worker = Role::Work(Worker { url, places: 4, ping_ms: Some(2_000), ..row.worker("one") }).spawn();
     lose_answers(&row, &proxy, Event::Finished, tasks / (times + 1), times).await;
     let sum = row.finish(Expected::default()).await;
     assert_eq!(sum.acknowledged, tasks);

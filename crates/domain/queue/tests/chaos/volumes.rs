@@ -66,7 +66,6 @@ impl Flood {
                     journal.write(Event::Fail, task.id, task.fence.0);
                     return Err(TaskFailure::RetryAfter(Duration::from_millis(HOUR_MS), "the first time".to_owned()));
                 }
-                journal.write(Event::Begin, task.id, task.fence.0);
                 journal.write(Event::Run, task.id, task.fence.0);
                 Ok(None)
             }

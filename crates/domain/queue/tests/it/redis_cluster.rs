@@ -2,20 +2,25 @@
 
 use std::{
     collections::HashSet,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 use trackside_core::{QueueName, UserId};
 use trackside_queue::{
-    BrakeChange, BrakeScope, Config, Due, Outcome, QueueStore, Renewal, Settled, Settlement, Step, TaskState,
-    conformance::Harness,
+    BrakeChange, BrakeScope, CancelOutcome, Config, Due, Handlers, Outcome, ProcessorConfig, QueueManager, QueueStore,
+    Renewal, Settled, Settlement, Step, TaskProcessor, TaskState, conformance::Harness, handler_fn,
 };
-use trackside_testkit::RedisCluster;
+use trackside_testkit::{RedisCluster, eventually};
 
 use crate::{
     kit::{claim, complete, new_tasks, step},
-    redis_kit::OnRedis,
+    redis_kit::{OnRedis, PATIENCE},
 };
 
 #[tokio::test]
@@ -45,6 +50,46 @@ async fn every_operation_works_on_three_nodes() {
     let holds = |node: &trackside_testkit::RedisServer| node.cli(&["KEYS", "*:meta"]).lines().count();
     let spread: HashSet<usize> = (0..3).filter(|index| holds(&cluster.nodes()[*index]) > 0).collect();
     assert!(spread.len() > 1, "six queues on one node of three");
+}
+
+#[tokio::test]
+async fn managers_and_processors_serve_the_queues_of_every_node() {
+    let cluster = RedisCluster::start(3).await.unwrap();
+    let redis = OnRedis::at(&cluster.url(), "app:", OnRedis::patient()).await;
+    let queues = QueueManager::new(Arc::new(redis.store.clone()), OnRedis::patient());
+    let (shutdown, mut working, mut ids) = (CancellationToken::new(), JoinSet::new(), Vec::new());
+    let ann: UserId = "ann".parse().unwrap();
+    let brake = BrakeChange { scope: BrakeScope::User(ann.clone()), engaged: true, revision: 1 };
+    for _ in 0..6 {
+        let queue = redis.queue();
+        queues.meet(&queue).await.unwrap();
+        queues.apply_brake(&brake).await.unwrap();
+        let mut tasks = new_tasks(&queue, 12);
+        tasks[0].options.due = Due::After(Duration::from_secs(600));
+        tasks[1].options.user_id = Some(ann.clone());
+        ids.push((tasks[0].id, TaskState::Cancelled));
+        ids.extend(tasks[1..].iter().map(|task| (task.id, TaskState::Completed)));
+        queues.enqueue_many(&queue, tasks.clone()).await.unwrap();
+        assert_eq!(queues.cancel(tasks[0].id, "no").await.unwrap(), CancelOutcome::Cancelled);
+        let handlers = Handlers::new().on("test", handler_fn(|_, _| async { Ok(None) }));
+        let processor = TaskProcessor::new(queues.clone(), queue, handlers, ProcessorConfig::default());
+        working.spawn(processor.run(shutdown.clone()));
+    }
+    eventually(|| async { queues.parked(&brake.scope).await.unwrap() == 6 }, PATIENCE).await;
+    queues.apply_brake(&BrakeChange { engaged: false, revision: 2, ..brake }).await.unwrap();
+    for (id, state) in ids {
+        let has_ended = || async { queues.status(id).await.unwrap().is_some_and(|status| status.state == state) };
+        eventually(has_ended, PATIENCE).await;
+    }
+    for queue in queues.queues().await.unwrap() {
+        let audit = queues.audit(&queue).await.unwrap();
+        assert!(audit.is_balanced(), "{audit:?}");
+        assert_eq!((audit.created, audit.completed, audit.cancelled), (12, 11, 1));
+    }
+    shutdown.cancel();
+    while let Some(ended) = working.join_next().await {
+        ended.unwrap();
+    }
 }
 
 async fn every_operation(redis: &OnRedis, queue: &QueueName) {
