@@ -4,7 +4,9 @@ use std::{error::Error as StdError, sync::Arc, time::Duration};
 
 use trackside_core::{ErrorKind, InvalidName};
 
-use crate::problem::{FieldError, Problem, ProblemKind};
+use trackside_queue::Enqueued;
+
+use crate::problem::{AcceptedTask, FieldError, Problem, ProblemKind};
 
 /// What a client is told to wait while the store is away: the circuit breaker asks again about as often.
 const STORE_RETRY_AFTER: Duration = Duration::from_secs(2);
@@ -36,15 +38,33 @@ impl From<trackside_queue::Error> for Problem {
         use trackside_queue::Error;
         match error {
             Error::Item { index, source } => Self::from(*source).of_item(index),
+            Error::Partly { added, given, source } => {
+                let detail = format!("{} of {given} tasks were accepted; send the others again", added.len());
+                let problem = Self::from(*source).with_detail(detail);
+                // What a last group added, and could not make safe, is there too.
+                let later = problem.tasks().to_vec();
+                problem.with_tasks(added.iter().map(accepted).chain(later).collect())
+            }
             error => Arc::new(error).into(),
         }
     }
+}
+
+fn accepted(task: &Enqueued) -> AcceptedTask {
+    AcceptedTask { task_id: task.id.to_string(), status: task.state.as_str() }
 }
 
 impl From<Arc<trackside_queue::Error>> for Problem {
     fn from(error: Arc<trackside_queue::Error>) -> Self {
         use trackside_queue::Error;
         match &*error {
+            Error::DurabilityUnavailable { reason, .. } => Self::new(ProblemKind::DurabilityUnavailable)
+                .with_detail(reason.clone())
+                .with_retry_after(STORE_RETRY_AFTER),
+            Error::DurabilityNotReached { added, .. } => Self::new(ProblemKind::DurabilityNotReached)
+                .with_retry_after(STORE_RETRY_AFTER)
+                .with_tasks(added.iter().map(accepted).collect()),
+            Error::QueueFull { retry_after } => Self::new(ProblemKind::QueueFull).with_retry_after(*retry_after),
             Error::IdempotencyKeyReused => Self::new(ProblemKind::IdempotencyKeyReused)
                 .with_field("idempotency_key", "it came with another request before"),
             // The one field that has another name on the wire.

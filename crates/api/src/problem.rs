@@ -24,6 +24,8 @@ pub(crate) struct Problem {
     kind: ProblemKind,
     detail: Option<String>,
     errors: Vec<FieldError>,
+    /// Tasks that were accepted all the same.
+    tasks: Vec<AcceptedTask>,
     /// Sent as `Retry-After`, in whole seconds, at least 1.
     retry_after: Option<Duration>,
     /// Logged, never sent: it may name hosts, keys and commands.
@@ -41,6 +43,13 @@ pub(crate) struct FieldError {
     /// The nearest name or value that would have been accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) suggestion: Option<String>,
+}
+
+/// A task that was accepted although the request failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct AcceptedTask {
+    pub(crate) task_id: String,
+    pub(crate) status: &'static str,
 }
 
 /// An answer that is not a success (RFC 9457).
@@ -76,13 +85,16 @@ pub(crate) struct ProblemDocument {
     /// The fields that are wrong.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
+    /// Of a request with many tasks: those that were accepted before it failed, the first ones in their order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tasks: Vec<AcceptedTask>,
 }
 
 // === impl Problem ===
 
 impl Problem {
     pub(crate) const fn new(kind: ProblemKind) -> Self {
-        Self { kind, detail: None, errors: Vec::new(), retry_after: None, source: None }
+        Self { kind, detail: None, errors: Vec::new(), tasks: Vec::new(), retry_after: None, source: None }
     }
 
     /// Fields that are wrong.
@@ -110,6 +122,17 @@ impl Problem {
     /// Names a field that is the reason.
     pub(crate) fn with_field(mut self, field: impl Into<String>, message: impl Into<String>) -> Self {
         self.errors.push(FieldError { field: field.into(), message: message.into(), suggestion: None });
+        self
+    }
+
+    /// The tasks that were accepted all the same.
+    pub(crate) fn tasks(&self) -> &[AcceptedTask] {
+        &self.tasks
+    }
+
+    /// Names tasks that were accepted all the same.
+    pub(crate) fn with_tasks(mut self, tasks: Vec<AcceptedTask>) -> Self {
+        self.tasks = tasks;
         self
     }
 
@@ -160,6 +183,7 @@ impl Problem {
             code: (!slug.is_empty()).then_some(slug),
             correlation_id: correlation_id.to_string(),
             errors: self.errors.clone(),
+            tasks: self.tasks.clone(),
         }
     }
 }

@@ -71,6 +71,9 @@ pub(crate) struct Queue {
     pub(crate) retention_s: u64,
     pub(crate) idempotency_ttl_s: u64,
     pub(crate) max_payload_bytes: usize,
+    pub(crate) compress_above: usize,
+    pub(crate) durability: trackside_queue::Durability,
+    pub(crate) durability_timeout_ms: u64,
 }
 
 /// `[worker]`

@@ -126,6 +126,9 @@ fn queue_config(config: &Config) -> trackside_queue::Config {
         retention: Duration::from_secs(queue.retention_s),
         idempotency_ttl: Duration::from_secs(queue.idempotency_ttl_s),
         max_payload_bytes: queue.max_payload_bytes,
+        compress_above: queue.compress_above,
+        durability: queue.durability,
+        durability_timeout: Duration::from_millis(queue.durability_timeout_ms),
         ..trackside_queue::Config::default()
     }
 }

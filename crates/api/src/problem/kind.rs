@@ -16,10 +16,13 @@ pub(crate) enum ProblemKind {
     UnsupportedMediaType,
     InvalidRequest,
     LimitExceeded,
+    QueueFull,
     Internal,
     IdempotencyKeyReused,
     StoreUnavailable,
     StoreRefused,
+    DurabilityUnavailable,
+    DurabilityNotReached,
     RequestTimeout,
     ShuttingDown,
     /// A status that a layer below answered without saying more.
@@ -30,7 +33,7 @@ pub(crate) enum ProblemKind {
 
 impl ProblemKind {
     /// Every kind that has a page.
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::MalformedJson,
         Self::CrossSiteRequest,
         Self::HostNotAllowed,
@@ -42,10 +45,13 @@ impl ProblemKind {
         Self::UnsupportedMediaType,
         Self::InvalidRequest,
         Self::LimitExceeded,
+        Self::QueueFull,
         Self::Internal,
         Self::IdempotencyKeyReused,
         Self::StoreUnavailable,
         Self::StoreRefused,
+        Self::DurabilityUnavailable,
+        Self::DurabilityNotReached,
         Self::RequestTimeout,
         Self::ShuttingDown,
     ];
@@ -123,6 +129,13 @@ impl ProblemKind {
                 "A limit is reached",
                 "Wait for the seconds that Retry-After names, then try again.",
             ),
+            Self::QueueFull => (
+                "queue-full",
+                StatusCode::TOO_MANY_REQUESTS,
+                "The queue is full",
+                "The queue holds as many tasks, or bytes, as its policy allows. Nothing was accepted, except what `tasks` \
+                 names. Try again after Retry-After, when workers have made room; what is in the queue goes on.",
+            ),
             Self::Internal => (
                 "internal",
                 StatusCode::INTERNAL_SERVER_ERROR,
@@ -150,6 +163,20 @@ impl ProblemKind {
                 "The store refuses to work",
                 "Its credentials, its access rules, its memory or its role do not allow the request. Somebody has to \
                  look at the store; the log has its words under the correlation id.",
+            ),
+            Self::DurabilityUnavailable => (
+                "durability-unavailable",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The store cannot make tasks that safe",
+                "`replicated` needs a replica that follows the store; `fsynced` needs an append-only file and Redis 7.2. \
+                 Nothing was accepted, except what `tasks` names. Ask for less, or have somebody look at the store.",
+            ),
+            Self::DurabilityNotReached => (
+                "durability-not-reached",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Accepted, but not as safe as asked for in time",
+                "The tasks that `tasks` names are in the queue and will run; a failure of the store in this moment may lose \
+                 them. Repeating the request under the same Idempotency-Key waits again and adds nothing.",
             ),
             Self::RequestTimeout => (
                 "request-timeout",

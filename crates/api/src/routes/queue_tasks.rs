@@ -12,7 +12,7 @@ use http::{StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use trackside_core::{QueueName, TaskId, Timestamp, UserId};
-use trackside_queue::{DEFAULT_MAX_ATTEMPTS, Due, Enqueued, NewTask, PeekedTask, RetryPolicy, TaskOptions};
+use trackside_queue::{DEFAULT_MAX_ATTEMPTS, Due, Durability, Enqueued, NewTask, PeekedTask, RetryPolicy, TaskOptions};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -72,6 +72,11 @@ struct EnqueueRequest {
     unique: Option<Unique>,
     /// How long its status and result are kept after its end, instead of the configured time; 0 keeps nothing.
     retention_ms: Option<u64>,
+    /// How safe it is before it is acknowledged: `none` (as safe as the store keeps it by itself), `replicated` (a replica
+    /// has it too) or `fsynced` (it is on the store's disk); the service's setting when left out. All tasks of an array
+    /// that say it must say the same.
+    #[schema(value_type = Option<String>, example = "replicated")]
+    durability: Option<Durability>,
     /// What the client calls this task, instead of what follows from the header `Idempotency-Key`.
     idempotency_key: Option<String>,
 }
@@ -137,6 +142,9 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
 /// Enqueue one task, or an array of them
 ///
 /// The queue comes into being with its first task. Of an array, either all tasks are acceptable or none is accepted.
+/// An array of any length is added in groups of 256, each atomic. When the store fails, or the queue fills up, between two
+/// groups, the problem names in `tasks` what was accepted: send the others again, or all of them under the same
+/// `Idempotency-Key`. A queue that has a limit has room for the whole array, or refuses it with 429 `queue-full`.
 ///
 /// A request may be repeated under its `Idempotency-Key`: within a day (`idempotency_ttl`) the same key with the same body
 /// adds nothing and answers the first tasks, with the header `Idempotency-Replayed: true` when nothing was new. The key
@@ -166,8 +174,9 @@ async fn enqueue(
 ) -> Result<Response, Problem> {
     match request {
         OneOrMany::One(request) => {
+            let durability = request.durability.unwrap_or(state.queues.config().durability);
             let task = request.into_task(&queue, &context, key)?;
-            let added = state.queues.enqueue(&queue, task).await?;
+            let added = state.queues.enqueue_one_durably(&queue, task, durability).await?;
             let location = [(header::LOCATION, format!("/v1/tasks/{}", added.id))];
             let replayed = replayed(added.replayed);
             Ok((StatusCode::ACCEPTED, location, replayed, Json(Answer::One(added.into()))).into_response())
@@ -177,8 +186,9 @@ async fn enqueue(
                 let key = key.as_ref().map(|key| format!("{key}/{index}"));
                 request.into_task(&queue, &context, key).map_err(|problem| problem.of_item(index))
             };
+            let durability = common_durability(&requests)?.unwrap_or(state.queues.config().durability);
             let tasks = requests.into_iter().enumerate().map(to_task).collect::<Result<Vec<_>, _>>()?;
-            let added = state.queues.enqueue_many(&queue, tasks).await?;
+            let added = state.queues.enqueue_durably(&queue, tasks, durability).await?;
             let replayed = replayed(!added.is_empty() && added.iter().all(|task| task.replayed));
             let tasks = added.into_iter().map(Into::into).collect();
             Ok((StatusCode::ACCEPTED, replayed, Json(Answer::Many(ManyAccepted { tasks }))).into_response())
@@ -200,6 +210,18 @@ async fn peek(
     require(&state, &queue).await?;
     let tasks = state.queues.peek(&queue, query.limit.unwrap_or(DEFAULT_PEEK).max(1)).await?;
     Ok(Json(Upcoming { tasks: tasks.into_iter().map(Into::into).collect() }))
+}
+
+/// What those tasks of an array say that say it.
+fn common_durability(requests: &[EnqueueRequest]) -> Result<Option<Durability>, Problem> {
+    let mut said = requests.iter().enumerate().filter_map(|(index, task)| task.durability.map(|it| (index, it)));
+    let Some((_, first)) = said.next() else { return Ok(None) };
+    match said.find(|(_, other)| *other != first) {
+        Some((index, _)) => {
+            Err(Problem::invalid_field("durability", "must be the same in the whole array").of_item(index))
+        }
+        None => Ok(Some(first)),
+    }
 }
 
 // === impl EnqueueRequest ===

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde_json::json;
 use trackside_core::{ErrorKind, QueueName, TaskId};
 use trackside_queue::{
-    BrakeChange, BrakePage, BrakeScope, DeadCursor, DeadLetter, DeadRef, Enqueued, Error, NewTask, PeekedTask,
+    BrakeChange, BrakePage, BrakeScope, DeadCursor, DeadLetter, DeadRef, Enqueued, Error, Intake, NewTask, PeekedTask,
     QueueAudit, QueuePolicy, QueueStats, QueueStore, Step, StepReply, TaskState, TaskStatus,
 };
 
@@ -33,7 +33,7 @@ impl QueueStore for Away {
         self.fails("queues")
     }
 
-    async fn enqueue(&self, _: &QueueName, _: &[NewTask]) -> Result<Vec<Enqueued>, Error> {
+    async fn enqueue_with(&self, _: &QueueName, _: &[NewTask], _: Intake) -> Result<Vec<Enqueued>, Error> {
         self.fails("enqueue")
     }
 

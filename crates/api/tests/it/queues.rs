@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use trackside_queue::QueuePolicy;
+
 use crate::service::{Service, body, problem};
 
 #[tokio::test]
@@ -25,7 +27,7 @@ async fn a_task_is_accepted_and_can_be_asked_for() {
         "status": "queued", "attempts": 0, "max_attempts": 5, "enqueued_at": known["enqueued_at"], "due_at": null,
         "started_at": null, "finished_at": null, "worker_id": null, "result": null, "error": null,
         "error_chain": [], "history": [], "user_id": "user-42",
-        "project_id": "p", "tenant_id": "t", "correlation_id": "order-7"
+        "project_id": "p", "tenant_id": "t", "tags": [], "expires_at": null, "correlation_id": "order-7"
     });
     assert_eq!(known, expected);
     let enqueued_at = known["enqueued_at"].as_str().unwrap();
@@ -153,4 +155,53 @@ async fn a_scaler_reads_one_number_in_which_running_tasks_count() {
         (&paused["backlog"], &paused["desired_load"], &paused["scale_hint"]),
         (&json!(59), &json!(1), &json!("down"))
     );
+}
+
+#[tokio::test]
+async fn an_array_of_thousands_is_accepted_in_its_order() {
+    let service = Service::start().await;
+    let tasks: Vec<Value> = (0..8_001).map(|n| json!({"kind": "k", "payload": n})).collect();
+    let accepted = body(service.post("/v1/queues/exports/tasks").json(&tasks).send().await.unwrap(), 202).await;
+    let accepted = accepted["tasks"].as_array().unwrap();
+    assert_eq!(accepted.len(), 8_001);
+    let next = service.read("/v1/queues/exports/tasks?limit=256").await;
+    for (shown, accepted) in next["tasks"].as_array().unwrap().iter().zip(accepted) {
+        assert_eq!(shown["task_id"], accepted["task_id"]);
+    }
+    assert_eq!(service.read("/v1/queues/exports").await["depth"], 8_001);
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_with_the_time_to_come_back() {
+    let service = Service::start().await;
+    let policy = QueuePolicy { max_depth: Some(300), ..QueuePolicy::default() };
+    service.state.queues.set_policy(&"exports".parse().unwrap(), &policy).await.unwrap();
+    let send = |count: usize| {
+        let tasks = vec![json!({"kind": "k", "payload": 1}); count];
+        service.post("/v1/queues/exports/tasks").json(&tasks).send()
+    };
+    let refused = send(301).await.unwrap();
+    assert_eq!(refused.headers()["retry-after"], "5");
+    let refused = problem(refused, 429, "queue-full").await;
+    assert_eq!(refused.get("tasks"), None, "not even the first group");
+    body(send(300).await.unwrap(), 202).await;
+    problem(send(1).await.unwrap(), 429, "queue-full").await;
+    assert_eq!(service.read("/v1/queues/exports").await["depth"], 300);
+}
+
+#[tokio::test]
+async fn a_promise_that_the_store_cannot_keep_is_refused() {
+    let service = Service::start().await;
+    let send = |tasks: Value| service.post("/v1/queues/exports/tasks").json(&tasks).send();
+    for durability in ["replicated", "fsynced"] {
+        let task = json!({"kind": "k", "payload": 1, "durability": durability});
+        let refused = problem(send(task.clone()).await.unwrap(), 503, "durability-unavailable").await;
+        assert!(refused["detail"].as_str().unwrap().contains("memory"), "{refused}");
+        problem(send(json!([task])).await.unwrap(), 503, "durability-unavailable").await;
+    }
+    body(send(json!({"kind": "k", "payload": 1, "durability": "none"})).await.unwrap(), 202).await;
+    let mixed = json!([{"kind": "k", "payload": 1, "durability": "none"}, {"kind": "k", "payload": 1, "durability": "fsynced"}]);
+    let refused = problem(send(mixed).await.unwrap(), 422, "invalid-request").await;
+    assert_eq!(refused["errors"][0]["field"], "[1].durability");
+    assert_eq!(service.read("/v1/queues/exports").await["depth"], 1);
 }

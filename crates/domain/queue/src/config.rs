@@ -2,6 +2,8 @@
 
 use std::{num::NonZeroU32, time::Duration};
 
+use crate::Durability;
+
 /// Settings shared by the manager, the processor and the stores of a program.
 ///
 /// ```
@@ -30,6 +32,12 @@ pub struct Config {
     pub dead_max_count: u64,
     /// The longest payload or result, in bytes.
     pub max_payload_bytes: usize,
+    /// Payloads and results longer than this many bytes are stored compressed.
+    pub compress_above: usize,
+    /// How safe new tasks are before they are acknowledged, where the request does not say.
+    pub durability: Durability,
+    /// How long an enqueue waits for that.
+    pub durability_timeout: Duration,
     /// A queue that no step reached for longer than this was cut off from its workers, so that leases which ended
     /// meanwhile say nothing about them.
     pub stall_threshold: Duration,
@@ -52,6 +60,9 @@ impl Default for Config {
             dead_max_age: Duration::from_secs(30 * 24 * 60 * 60),
             dead_max_count: 100_000,
             max_payload_bytes: 256 * 1024,
+            compress_above: 4 * 1024,
+            durability: Durability::None,
+            durability_timeout: Duration::from_secs(1),
             stall_threshold: Duration::from_secs(6),
             stall_grace: Duration::from_secs(3),
             idle_wait: Duration::from_secs(5),

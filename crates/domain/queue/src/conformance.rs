@@ -4,6 +4,7 @@
 //! which makes one test of each law. A law that does not hold panics; a store that fails answers its error.
 
 mod accounts;
+mod admission;
 mod audit;
 mod brake;
 mod claims;
@@ -21,7 +22,8 @@ use async_trait::async_trait;
 use trackside_core::QueueName;
 
 pub use self::{
-    accounts::*, audit::*, brake::*, claims::*, crashes::*, intake::*, letters::*, orders::*, policy::*, settlements::*,
+    accounts::*, admission::*, audit::*, brake::*, claims::*, crashes::*, intake::*, letters::*, orders::*, policy::*,
+    settlements::*,
 };
 pub use crate::schedule::conformance::*;
 use crate::{Config, QueueStore};
@@ -135,6 +137,9 @@ macro_rules! queue_store_conformance {
             l18_an_idempotency_key_may_name_the_holder
             l19_a_task_may_have_a_retention_of_its_own
             l19_nothing_is_kept_of_a_task_without_retention
+            l20_a_full_queue_refuses_new_tasks_and_nothing_else
+            l20_a_request_of_several_calls_is_refused_by_the_first
+            l20_a_queue_may_be_full_of_bytes
             l31_a_task_tells_the_attempts_that_failed
             l31_a_letter_that_died_anew_is_left_alone
             l32_old_and_surplus_letters_are_told

@@ -1,6 +1,10 @@
 //! What can go wrong with a queue.
 
+use std::time::Duration;
+
 use trackside_core::{ErrorKind, InvalidName, RetryClass, ScheduleName, TaskId};
+
+use crate::{Durability, Enqueued};
 
 /// A queue operation that failed.
 ///
@@ -42,6 +46,39 @@ pub enum Error {
         /// Which one, from 0.
         index: usize,
         /// What is wrong with it.
+        source: Box<Error>,
+    },
+    /// The queue is at one of its limits (Q-L20); nothing of the call was added.
+    #[error("the queue is full")]
+    QueueFull {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// The store cannot make tasks as safe as asked for; nothing was added.
+    #[error("the store cannot make tasks {}: {reason}", .durability.as_str())]
+    DurabilityUnavailable {
+        /// What was asked for.
+        durability: Durability,
+        /// Why it cannot be.
+        reason: String,
+    },
+    /// The tasks were added, and not as safe as asked for when the time was over. Repeating the call with the same ids or
+    /// idempotency keys waits again.
+    #[error("added, but not {} in time", .durability.as_str())]
+    DurabilityNotReached {
+        /// What was asked for.
+        durability: Durability,
+        /// What was added.
+        added: Vec<Enqueued>,
+    },
+    /// A request of many tasks failed after its first ones had been added.
+    #[error("{} of {given} tasks were added", .added.len())]
+    Partly {
+        /// What was added, the first tasks of the request in their order.
+        added: Vec<Enqueued>,
+        /// Tasks in the request.
+        given: usize,
+        /// Why the next ones were not.
         source: Box<Error>,
     },
     /// An idempotency key came with a request that is not the one it came with first (Q-L17); nothing was enqueued.
@@ -88,12 +125,16 @@ impl Error {
         Self::Item { index, source: Box::new(self) }
     }
 
-    /// This error with the place of its item counted from further ahead.
-    pub(crate) fn after_items(self, count: usize) -> Self {
-        match self {
-            Self::Item { index, source } => Self::Item { index: index.saturating_add(count), source },
-            other => other,
+    /// This error of a part of a request, after the parts before it were added.
+    pub(crate) fn after_items(self, added: Vec<Enqueued>, given: usize) -> Self {
+        if added.is_empty() {
+            return self;
         }
+        let source = match self {
+            Self::Item { index, source } => Self::Item { index: index.saturating_add(added.len()), source },
+            other => other,
+        };
+        Self::Partly { added, given, source: Box::new(source) }
     }
 
     /// This error where there was only one item.
@@ -114,7 +155,10 @@ impl Error {
             | Self::InvalidName(_)
             | Self::BatchTooLarge { .. }
             | Self::IdempotencyKeyReused => ErrorKind::InvalidInput,
-            Self::Item { source, .. } => source.kind(),
+            Self::Item { source, .. } | Self::Partly { source, .. } => source.kind(),
+            Self::DurabilityUnavailable { .. } => ErrorKind::Refused,
+            Self::DurabilityNotReached { .. } => ErrorKind::Timeout,
+            Self::QueueFull { .. } => ErrorKind::LimitExceeded,
             Self::UnknownTask(_) | Self::UnknownSchedule(_) => ErrorKind::NotFound,
             Self::LeaseLost(_) => ErrorKind::Conflict,
             Self::Store { kind, .. } => *kind,

@@ -1,5 +1,6 @@
 //! What a producer may say about a task that others bear upon, and what it is answered.
 
+use serde::{Deserialize, Serialize};
 use trackside_core::TaskId;
 
 use crate::TaskState;
@@ -30,6 +31,42 @@ pub enum UniqueUntil {
     Done,
 }
 
+/// How a call hands in its tasks.
+///
+/// ```
+/// use trackside_queue::Intake;
+/// let intake = Intake { more_to_come: 744, ..Intake::default() };
+/// assert_ne!(intake, Intake::default());
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Intake {
+    /// Tasks of the same request that later calls will bring: there must be room for them too (Q-L20).
+    pub more_to_come: usize,
+    /// How safe they are before the call answers.
+    pub durability: Durability,
+}
+
+/// How safe new tasks are before their enqueue answers.
+///
+/// Waiting costs the producer time, never the workers, who may be done with the task before it is over.
+///
+/// ```
+/// use trackside_queue::{Config, Durability};
+/// let config = Config { durability: Durability::Replicated, ..Config::default() };
+/// assert_eq!(config.durability.as_str(), "replicated");
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// As safe as the server keeps what it acknowledges.
+    #[default]
+    None,
+    /// A replica has them too: they survive the loss of the server's machine.
+    Replicated,
+    /// They are on the server's disk: they survive its crash. Needs an append-only file and Redis 7.2 or Valkey.
+    Fsynced,
+}
+
 /// The answer to a task that was handed in.
 ///
 /// ```
@@ -56,4 +93,18 @@ pub struct Enqueued {
     pub state: TaskState,
     /// Whether it was known before and nothing was added.
     pub replayed: bool,
+}
+
+// === impl Durability ===
+
+impl Durability {
+    /// The name on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Replicated => "replicated",
+            Self::Fsynced => "fsynced",
+        }
+    }
 }

@@ -25,7 +25,7 @@ mod task;
 pub use audit::{Places, QueueAudit};
 pub use config::Config;
 pub use error::Error;
-pub use intake::{Enqueued, Unique, UniqueUntil};
+pub use intake::{Durability, Enqueued, Intake, Unique, UniqueUntil};
 pub use letters::{DeadCursor, DeadFilter, DeadLetter, DeadPage, DeadRef, PastAttempt, Swept};
 pub use manager::{
     CancelOutcome, ExtendRequest, Extension, ItemResult, LeaseRequest, MIN_LEASE, QueueManager, RegistrationHook,

@@ -28,6 +28,9 @@ const MAX_MILLIS: u64 = 9_999_999_999_999;
 /// Why a task that came up too late was called off.
 pub(crate) const EXPIRED: &str = "expired before it started";
 
+/// When a producer that found the queue full is told to try again.
+pub(crate) const FULL_RETRY_AFTER: Duration = Duration::from_secs(5);
+
 /// Whole milliseconds, bounded.
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(MAX_MILLIS).min(MAX_MILLIS)

@@ -24,8 +24,8 @@ pub use self::{
     registry::RegistrationHook,
 };
 use crate::{
-    Config, Enqueued, Error, MAX_BATCH, NewTask, PeekedTask, QueueStats, QueueStore, TaskState, TaskStatus, metrics,
-    processor::Shared,
+    Config, Durability, Enqueued, Error, Intake, MAX_BATCH, NewTask, PeekedTask, QueueStats, QueueStore, TaskState,
+    TaskStatus, metrics, processor::Shared,
 };
 
 /// The queues of a program. Cheap to clone; all clones are one.
@@ -103,8 +103,21 @@ impl QueueManager {
     /// [`Error::InvalidTask`] when a field is wrong; the store's errors. After a timeout the task may or may not have
     /// been added: repeating the call with the same id adds it once (Q-L1).
     pub async fn enqueue(&self, queue: &QueueName, task: NewTask) -> Result<Enqueued, Error> {
+        self.enqueue_one_durably(queue, task, self.inner.config.durability).await
+    }
+
+    /// As [`enqueue`](Self::enqueue), and answers once the task is as safe as asked for.
+    ///
+    /// # Errors
+    /// As [`enqueue`](Self::enqueue) and [`enqueue_durably`](Self::enqueue_durably).
+    pub async fn enqueue_one_durably(
+        &self,
+        queue: &QueueName,
+        task: NewTask,
+        durability: Durability,
+    ) -> Result<Enqueued, Error> {
         let id = task.id;
-        let answers = self.enqueue_many(queue, vec![task]).await.map_err(Error::of_only_item)?;
+        let answers = self.enqueue_durably(queue, vec![task], durability).await.map_err(Error::of_only_item)?;
         // One task in, one answer out; a store that breaks its contract must not stop the program.
         Ok(answers.first().copied().unwrap_or(Enqueued { id, state: TaskState::Queued, replayed: false }))
     }
@@ -115,16 +128,35 @@ impl QueueManager {
     /// Nothing is added when any task is invalid.
     ///
     /// # Errors
-    /// As [`enqueue`](Self::enqueue). A failure may leave a first part added; repeating the call adds the rest.
+    /// As [`enqueue`](Self::enqueue); [`Error::Item`] names a task that is wrong. When a later round trip fails,
+    /// [`Error::Partly`] says what was added before; repeating the call adds the rest.
     pub async fn enqueue_many(&self, queue: &QueueName, tasks: Vec<NewTask>) -> Result<Vec<Enqueued>, Error> {
+        self.enqueue_durably(queue, tasks, self.inner.config.durability).await
+    }
+
+    /// As [`enqueue_many`](Self::enqueue_many), and answers once all tasks are as safe as asked for.
+    ///
+    /// # Errors
+    /// [`Error::DurabilityUnavailable`] when the store cannot do that, and nothing is added;
+    /// [`Error::DurabilityNotReached`] when it was not reached in time, and the tasks are in the queue all the same.
+    pub async fn enqueue_durably(
+        &self,
+        queue: &QueueName,
+        tasks: Vec<NewTask>,
+        durability: Durability,
+    ) -> Result<Vec<Enqueued>, Error> {
         for (index, task) in tasks.iter().enumerate() {
             validate::task(queue, task, &self.inner.config).map_err(|error| error.of_item(index))?;
         }
         self.meet(queue).await?;
         let mut answers = Vec::with_capacity(tasks.len());
         for chunk in tasks.chunks(MAX_BATCH) {
-            let added = self.inner.store.enqueue(queue, chunk).await;
-            let added = added.map_err(|error| error.after_items(answers.len()))?;
+            let more_to_come = tasks.len() - answers.len() - chunk.len();
+            let intake = Intake { more_to_come, durability };
+            let added = match self.inner.store.enqueue_with(queue, chunk, intake).await {
+                Ok(added) => added,
+                Err(error) => return Err(error.after_items(answers, tasks.len())),
+            };
             metrics::enqueued(queue, chunk, &added);
             answers.extend(added);
         }

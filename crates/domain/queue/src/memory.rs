@@ -20,8 +20,9 @@ use trackside_core::{Clock, QueueName, TaskId, Timestamp};
 
 use self::queue::Queue;
 use crate::{
-    BrakeChange, BrakePage, BrakeScope, Config, DeadCursor, DeadLetter, DeadRef, Enqueued, Error, NewTask, PeekedTask,
-    QueueAudit, QueuePolicy, QueueStats, QueueStore, Step, StepReply, TaskState, TaskStatus, limits::check_batch,
+    BrakeChange, BrakePage, BrakeScope, Config, DeadCursor, DeadLetter, DeadRef, Durability, Enqueued, Error, Intake,
+    NewTask, PeekedTask, QueueAudit, QueuePolicy, QueueStats, QueueStore, Step, StepReply, TaskState, TaskStatus,
+    limits::check_batch,
 };
 
 /// Queues in memory, obeying the laws of [`QueueStore`]. Clones share them.
@@ -125,9 +126,13 @@ impl QueueStore for MemoryQueueStore {
             .collect())
     }
 
-    async fn enqueue(&self, queue: &QueueName, tasks: &[NewTask]) -> Result<Vec<Enqueued>, Error> {
+    async fn enqueue_with(&self, queue: &QueueName, tasks: &[NewTask], intake: Intake) -> Result<Vec<Enqueued>, Error> {
         check_batch(tasks.len())?;
-        let answers = self.change(queue, |queue, now, config| queue.enqueue(tasks, now, config))?;
+        if intake.durability != Durability::None {
+            let reason = "nothing survives a restart in memory".to_owned();
+            return Err(Error::DurabilityUnavailable { durability: intake.durability, reason });
+        }
+        let answers = self.change(queue, |queue, now, config| queue.enqueue(tasks, intake, now, config))?;
         // A delayed task is no work yet, but it is something that a waiting worker must learn about.
         self.cell(queue).work.notify_waiters();
         Ok(answers)

@@ -3,6 +3,8 @@
 mod attributes;
 mod bell;
 mod call;
+mod compress;
+mod durable;
 mod intake;
 mod keys;
 mod policy;
@@ -31,13 +33,14 @@ use trackside_redis::{Command, RedisService, Reply};
 use self::{
     bell::Bell,
     call::{Call, failed},
+    durable::Durable,
     intake::Answer,
     keys::QueueKeys,
 };
 use crate::{
-    BrakeChange, BrakePage, BrakeScope, Config, DeadCursor, DeadLetter, DeadRef, Enqueued, Error, MAX_BATCH, NewTask,
-    PeekedTask, QueueAudit, QueuePolicy, QueueStats, QueueStore, Step, StepReply, TaskState, TaskStatus, limits,
-    limits::check_batch,
+    BrakeChange, BrakePage, BrakeScope, Config, DeadCursor, DeadLetter, DeadRef, Durability, Enqueued, Error, Intake,
+    MAX_BATCH, NewTask, PeekedTask, QueueAudit, QueuePolicy, QueueStats, QueueStore, Step, StepReply, TaskState,
+    TaskStatus, limits, limits::check_batch,
 };
 
 /// Queues on Redis, obeying the laws of [`QueueStore`]. Clones share connections and wake-ups.
@@ -65,6 +68,7 @@ struct Inner {
     config: Config,
     /// Milliseconds that scripts add to the server's clock: 0, except where the laws are tested.
     offset_ms: Arc<AtomicU64>,
+    durable: Durable,
     lines: Mutex<HashMap<QueueName, Arc<Line>>>,
     tasks: TaskTracker,
     shutdown: CancellationToken,
@@ -111,6 +115,7 @@ impl RedisQueueStore {
             redis,
             config,
             offset_ms,
+            durable: Durable::new(),
             lines: Mutex::default(),
             tasks: TaskTracker::new(),
             _ends: shutdown.clone().drop_guard(),
@@ -145,14 +150,18 @@ impl QueueStore for RedisQueueStore {
         Ok(queues)
     }
 
-    async fn enqueue(&self, queue: &QueueName, tasks: &[NewTask]) -> Result<Vec<Enqueued>, Error> {
+    async fn enqueue_with(&self, queue: &QueueName, tasks: &[NewTask], intake: Intake) -> Result<Vec<Enqueued>, Error> {
         check_batch(tasks.len())?;
         let line = self.inner.line(queue);
-        let mut call = self.inner.call(&line).arg(tasks.len());
+        let mut call = self.inner.call(&line).arg(tasks.len()).arg(intake.more_to_come);
         for task in tasks {
             call = intake::write(call, task, &self.inner.config)?;
         }
-        let mut answers = intake::read(call.run(&self.inner, &scripts::ENQUEUE).await?, tasks)?;
+        let (reply, is_reached) = match intake.durability {
+            Durability::None => (call.run(&self.inner, &scripts::ENQUEUE).await?, true),
+            durability => call.run_durably(&self.inner, &scripts::ENQUEUE_DURABLY, durability).await?,
+        };
+        let mut answers = intake::read(reply, tasks)?;
         let mut enqueued = Vec::with_capacity(answers.len());
         for answer in answers.drain(..) {
             let ended = match answer {
@@ -161,6 +170,9 @@ impl QueueStore for RedisQueueStore {
                 Answer::Ended(id) => self.status(queue, id).await?.map(|status| status.state),
             };
             enqueued.push(answer.with(ended));
+        }
+        if !is_reached {
+            return Err(Error::DurabilityNotReached { durability: intake.durability, added: enqueued });
         }
         Ok(enqueued)
     }

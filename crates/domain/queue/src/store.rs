@@ -7,8 +7,8 @@ use bytes::Bytes;
 use trackside_core::{QueueName, TaskId, Timestamp, UserId, WorkerId};
 
 use crate::{
-    ClaimedTask, DeadCursor, DeadLetter, DeadRef, Enqueued, Error, Fence, NewTask, Priority, QueueAudit, QueuePolicy,
-    TaskState, TaskStatus, causes,
+    ClaimedTask, DeadCursor, DeadLetter, DeadRef, Enqueued, Error, Fence, Intake, NewTask, Priority, QueueAudit,
+    QueuePolicy, TaskState, TaskStatus, causes,
 };
 
 /// Items that one call may carry, so that no script runs for long.
@@ -65,6 +65,9 @@ pub const MAX_BATCH: usize = 256;
 ///   returns to the queue after that does not take it back.
 /// - **Q-L19 retention** — a task that asks for a retention of its own is known for exactly that long after its end,
 ///   and not at all when it is zero: then neither its status, nor a repeated settlement, nor its id is recognised.
+/// - **Q-L20 admission** — a call that would bring a queue above `max_depth` (unfinished tasks without dead letters) or
+///   `max_bytes` of its [`QueuePolicy`] is refused as a whole; what is known already is answered all the same. Only new
+///   tasks are refused: whatever is in the queue goes on, and nothing is trimmed.
 /// - **Q-L31 history** — a task tells its last ten attempts that failed or crashed: when, by whom, and why; also as a
 ///   dead letter and after its end. A letter that is meant by its time of death is left alone when it died anew.
 /// - **Q-L32 dead letters are bounded** — those that are too old, and the oldest of those that are too many, are told to
@@ -78,8 +81,13 @@ pub trait QueueStore: Send + Sync + Debug + 'static {
     /// The names of all known queues, sorted.
     async fn queues(&self) -> Result<Vec<QueueName>, Error>;
 
-    /// Adds up to [`MAX_BATCH`] tasks, all or nothing. The answer says of each where it is, in the same order.
-    async fn enqueue(&self, queue: &QueueName, tasks: &[NewTask]) -> Result<Vec<Enqueued>, Error>;
+    /// Adds up to [`MAX_BATCH`] tasks, all or nothing; a [`Durability`] that the store does not offer is refused. The answer says of each where it is, in the same order.
+    async fn enqueue_with(&self, queue: &QueueName, tasks: &[NewTask], intake: Intake) -> Result<Vec<Enqueued>, Error>;
+
+    /// [`enqueue_with`](Self::enqueue_with) nothing further said.
+    async fn enqueue(&self, queue: &QueueName, tasks: &[NewTask]) -> Result<Vec<Enqueued>, Error> {
+        self.enqueue_with(queue, tasks, Intake::default()).await
+    }
 
     /// Everything a worker does, in one round trip: settle, renew, and claim.
     ///

@@ -6,6 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
+use fred::{error::Error as DriverError, prelude::Client};
 use tokio::{sync::Mutex, time::timeout};
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
@@ -13,7 +15,7 @@ use tokio_util::{
 };
 
 use crate::{
-    Command, Config, Error, Operation, Reply,
+    Command, Config, Error, Operation, Reply, Script,
     driver::{
         call,
         classify::{Verdict, classify},
@@ -103,6 +105,40 @@ impl BlockingConnection {
         outcome
     }
 
+    /// Runs a script and, behind it on the same connection, a command about what it wrote, such as `WAIT`, which the
+    /// server may hold back for `block_for`. Both reach the node of the script's first key.
+    ///
+    /// The first answer is the script's, the second the command's. When the connection breaks, the command is not sent
+    /// on another one, where its answer would say nothing about the script.
+    ///
+    /// # Errors
+    /// Any [`Error`]; after [`Error::Timeout`] the outcome is unknown, as it is when the outer result fails.
+    pub async fn run_then(
+        &self,
+        script: &Script,
+        (keys, args): (&[String], &[Bytes]),
+        then: Command,
+        block_for: Duration,
+    ) -> Result<[Result<Reply, Error>; 2], Error> {
+        let name = script.name();
+        let place = match keys.first() {
+            Some(key) => Operation::on(name, key),
+            None => Operation::new(name),
+        };
+        let _turn = self.turn.lock().await;
+        let started = Instant::now();
+        let call = self.guarded(&place, |client| async move {
+            call::script_then(&client, script, keys, args, then, block_for + SLACK).await
+        });
+        let outcome = tokio::select! {
+            outcome = call => outcome,
+            () = self.shutdown.cancelled() => Err(Error::unavailable(place.clone(), "the service is shut down")),
+        };
+        self.metrics.called(name, started.elapsed(), outcome.as_ref().err().map(Error::metric_label));
+        let replies = outcome?;
+        Ok(replies.map(|reply| reply.map_err(|error| classify(place.clone(), &error, started.elapsed()).0)))
+    }
+
     /// The name given to it.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -110,13 +146,22 @@ impl BlockingConnection {
     }
 
     async fn call(&self, place: Operation, command: Command, block_for: Duration) -> Result<Reply, Error> {
-        self.connected(&place).await?;
+        self.guarded(&place, |client| async move { call::blocking(&client, command, block_for + SLACK).await }).await
+    }
+
+    /// Makes a call once there is a connection, and throws the connection away when the call is dropped or the server
+    /// is silent.
+    async fn guarded<T, F>(&self, place: &Operation, call: impl FnOnce(Client) -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, DriverError>>,
+    {
+        self.connected(place).await?;
         let mut unfinished = Unfinished { connection: self, finished: false };
         let started = Instant::now();
-        let outcome = call::blocking(self.link.client(), command, block_for + SLACK).await;
+        let outcome = call(self.link.client().clone()).await;
         unfinished.finished = true;
         outcome.map_err(|error| {
-            let (error, verdict) = classify(place, &error, started.elapsed());
+            let (error, verdict) = classify(place.clone(), &error, started.elapsed());
             // A server that is silent beyond what it was told may be frozen; nothing else looks at this connection.
             if verdict == Verdict::Unhealthy && self.link.is_up() {
                 self.link.reconnect(&self.tasks, "the server does not answer");

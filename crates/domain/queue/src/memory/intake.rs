@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use trackside_core::{TaskId, Timestamp};
 
 use super::queue::{Destination, Place, Queue, Task};
-use crate::{Config, Due, Enqueued, Error, NewTask, TaskState, UniqueUntil, idempotency, limits};
+use crate::{Config, Due, Enqueued, Error, Intake, NewTask, TaskState, UniqueUntil, idempotency, limits};
 
 /// What idempotency keys named first, by the digest of the key.
 #[derive(Debug, Default)]
@@ -44,14 +44,21 @@ struct Stand {
 // === impl Queue ===
 
 impl Queue {
-    /// Adds the tasks that are not known yet; all, or none when a key is used for another request (Q-L1, Q-L17).
+    /// Adds the tasks that are not known yet; all, or none when a key is used for another request or there is
+    /// no room (Q-L1, Q-L17, Q-L20).
     pub(super) fn enqueue(
         &mut self,
         tasks: &[NewTask],
+        intake: Intake,
         now: Timestamp,
         config: &Config,
     ) -> Result<Vec<Enqueued>, Error> {
         let Plan { stands, keyed, holders, .. } = self.plan(tasks, now, config)?;
+        let fresh = || tasks.iter().zip(&stands).filter(|(_, stand)| stand.is_new).map(|(task, _)| task);
+        let count = fresh().count();
+        if count > 0 && self.is_full(count + intake.more_to_come, fresh().map(bytes_of).sum()) {
+            return Err(Error::QueueFull { retry_after: limits::FULL_RETRY_AFTER });
+        }
         for named in keyed {
             self.keys.name(named);
         }
@@ -117,7 +124,15 @@ impl Queue {
         }
     }
 
+    /// Whether there is no room for so many more tasks and bytes.
+    fn is_full(&self, tasks: usize, bytes: u64) -> bool {
+        let unfinished = u64::try_from(self.tasks.len() - self.dead.len() + tasks).unwrap_or(u64::MAX);
+        self.policy.max_depth.is_some_and(|most| unfinished > most)
+            || self.policy.max_bytes.is_some_and(|most| self.bytes.saturating_add(bytes) > most)
+    }
+
     fn add(&mut self, new: &NewTask, now: Timestamp) {
+        self.bytes += bytes_of(new);
         let due = match new.options.due {
             Due::Now => now,
             Due::After(delay) => limits::later(now, delay),
@@ -141,6 +156,12 @@ impl Queue {
         self.counters.created += 1;
         self.move_to(new.id, if due > now { Destination::Delayed(due) } else { Destination::Tail });
     }
+}
+
+/// About what a task takes, as a store that writes it down would count.
+pub(super) fn bytes_of(task: &NewTask) -> u64 {
+    const OVERHEAD: usize = 100;
+    u64::try_from(OVERHEAD + task.kind.len() + task.payload.len()).unwrap_or(u64::MAX)
 }
 
 // === impl Keys ===

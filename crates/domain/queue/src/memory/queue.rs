@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use trackside_core::{QueueName, TaskId, Timestamp, UserId, WorkerId};
 
-use super::intake::Keys;
+use super::intake::{Keys, bytes_of};
 use crate::{BrakeScope, Fence, NewTask, PastAttempt, Priority, QueuePolicy, TaskState, TaskStatus, limits};
 
 /// Everything known about one queue.
@@ -39,6 +39,8 @@ pub(super) struct Queue {
     pub(super) keys: Keys,
     /// The tasks that hold unique keys, by the digest of the key.
     pub(super) holders: HashMap<u128, TaskId>,
+    /// What the unfinished tasks take.
+    pub(super) bytes: u64,
 }
 
 /// Leases that are spared after a stall (Q-L10).
@@ -152,6 +154,7 @@ impl Queue {
             counters: Counters::default(),
             keys: Keys::default(),
             holders: HashMap::new(),
+            bytes: 0,
         }
     }
 
@@ -207,6 +210,7 @@ impl Queue {
         self.unindex(id);
         self.let_go(id, false);
         let Some(task) = self.tasks.remove(&id) else { return };
+        self.bytes = self.bytes.saturating_sub(bytes_of(&task.new));
         let last_settlement = match &task.place {
             Place::Active(lease) => Some((lease.fence, ending.state)),
             _ => task.last_settlement,

@@ -4,8 +4,8 @@
 -- ARGV: from `at` six for each task: id, level, due ('' now, 'd<ms>' after, 'a<ms>' at), done bucket, rest of the record,
 --       and what else it is known by ('' for nearly all of them), as first.lua says.
 -- Returns: for each task the state it has now, followed by the id that stands for it when it was known before ('?' when
---          that task has ended); or nothing, and the position of a task whose key was used for another request. Until
---          the first new task is written, nothing has been.
+--          that task has ended); or nothing, and why: '!' and the position of a task whose key was used for another
+--          request, or what `admit` says. Nothing is written before that is known.
 -- Bound: 256 tasks; six variadic commands, and a few more for each task that is known already or by a key.
 local TASK_ARGS = 6
 
@@ -34,7 +34,7 @@ local function accept(count, at)
     local is_new = not accepted[id] and not records[i] and not finals[id]
     local known, is_reused = not is_new and id, false
     if is_new and ARGV[from + 5] ~= '' then known, is_reused = first(id, ARGV[from + 5]) end
-    if is_reused then return nil, i end
+    if is_reused then return nil, { '!', i } end
     if known then
       states[i] = (accepted[known] or state_of(known, records[i], finals[id])) .. known
     else
@@ -48,6 +48,8 @@ local function accept(count, at)
       accepted[id] = states[i]
     end
   end
+  local full = admit and #tasks > 0 and admit(tasks)
+  if full then return nil, full end
   many('HSET', TASKS, tasks)
   remember()
   if #tasks == 0 then return states end

@@ -10,7 +10,7 @@ use super::{
     Inner,
     keys::{self, QueueKeys},
 };
-use crate::{Config, Error, limits};
+use crate::{Config, Durability, Error, limits};
 
 /// A call in the making.
 #[derive(Debug)]
@@ -78,6 +78,18 @@ impl<'k> Call<'k> {
         let bucket = keys::bucket_of(id);
         self.keys.extend([self.queue.done(bucket), self.queue.kept(bucket)]);
         self
+    }
+
+    /// Runs the script and waits until what it wrote is as safe as asked for; answers whether it became so in time.
+    pub(super) async fn run_durably(
+        self,
+        store: &Inner,
+        script: &Script,
+        durability: Durability,
+    ) -> Result<(Reply, bool), Error> {
+        let (words, patience) = ((&*self.keys, &*self.args), store.config.durability_timeout);
+        let written = store.durable.run(&store.redis, script, words, durability, patience).await?;
+        Ok((written.reply, written.is_reached))
     }
 
     pub(super) async fn run(self, store: &Inner, script: &Script) -> Result<Reply, Error> {

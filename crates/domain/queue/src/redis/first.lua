@@ -5,6 +5,9 @@
 --       <milliseconds to remember it>', 'u<until><unique key>', 'r' for a retention of its own.
 -- Returns: nothing; it defines functions for accept.lua.
 -- Bound: for each task that says so, one GET and one SET, and a few commands for the task that came first.
+-- What refuses new tasks, given their ids and records, where the script that takes them in has set it.
+local admit
+
 local keyed, unwritten, holders, taken, is_kept = {}, {}, {}, {}, false
 
 -- The id that came first, if one did, and whether its request was another.

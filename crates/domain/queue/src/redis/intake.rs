@@ -26,8 +26,8 @@ pub(super) fn write<'k>(mut call: Call<'k>, task: &NewTask, config: &Config) -> 
         Due::After(delay) => format!("d{}", limits::millis(delay)),
         Due::At(at) => format!("a{}", limits::due(at).as_millis()),
     };
-    let record =
-        Record::write(task).map_err(|error| Error::InvalidTask { field: "options", reason: error.to_string() })?;
+    let record = Record::write(task, config.compress_above)
+        .map_err(|error| Error::InvalidTask { field: "options", reason: error.to_string() })?;
     let mut said = String::new();
     if let Some(key) = &task.options.idempotency_key {
         let (fingerprint, lifetime) = (idempotency::fingerprint(task)?, limits::millis(config.idempotency_ttl).max(1));
@@ -53,6 +53,9 @@ pub(super) fn read(reply: Reply, tasks: &[NewTask]) -> Result<Vec<Answer>, Error
         let answer = answers.next().ok_or_else(|| unexpected(&ENQUEUE, "not one answer for each task"))?;
         let answer = answer.into_string().map_err(|error| failed(ENQUEUE.name(), error))?;
         let (letter, known) = answer.split_at_checked(1).ok_or_else(|| unexpected(&ENQUEUE, "no state"))?;
+        if letter == "!" && known == "full" {
+            return Err(Error::QueueFull { retry_after: limits::FULL_RETRY_AFTER });
+        }
         if letter == "!" {
             let position = answers.next().ok_or_else(|| unexpected(&ENQUEUE, "no position"))?;
             let position = position.as_u64().map_err(|error| failed(ENQUEUE.name(), error))?;

@@ -9,6 +9,8 @@
 //! times and durations are milliseconds. What scripts need of every task stands before the header, so that only a
 //! task that failed, was given back or crashed has its header decoded there.
 //!
+//! A long payload or result is compressed, as `compress.rs` says.
+//!
 //! The header is JSON with short keys; what is not said has its default, and keys that a version does not know are
 //! kept. `@` is always the first key; what it holds is described in `attributes.rs`.
 //!
@@ -29,7 +31,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use trackside_core::{CorrelationId, QueueName, TaskId, Timestamp, TraceParent, UserId};
 
-use super::attributes;
+use super::{attributes, compress};
 use crate::{
     ClaimedTask, DEFAULT_MAX_ATTEMPTS, Fence, NewTask, PastAttempt, Priority, RetryPolicy, TaskState, TaskStatus,
     limits,
@@ -44,7 +46,8 @@ pub(super) struct Record {
     pub(super) lease: Option<Duration>,
     pub(super) user_id: Option<UserId>,
     pub(super) header: Header,
-    pub(super) payload: Bytes,
+    /// As it is stored: [`Record::payload`] tells the text.
+    stored: Bytes,
 }
 
 /// Who holds a task, or held it.
@@ -97,7 +100,7 @@ pub(super) const UNREADABLE: &str = "its record cannot be read";
 
 impl Record {
     /// The record of a new task without its level and time, which the script puts in front.
-    pub(super) fn write(task: &NewTask) -> Result<Vec<u8>, serde_json::Error> {
+    pub(super) fn write(task: &NewTask, compress_above: usize) -> Result<Vec<u8>, serde_json::Error> {
         let options = &task.options;
         let header = Header {
             attributes: attributes::write(task),
@@ -116,25 +119,31 @@ impl Record {
         let mut record = format!("{lease} {} ", options.user_id.as_ref().map_or("", UserId::as_str)).into_bytes();
         serde_json::to_writer(&mut record, &header)?;
         record.push(b'\n');
-        record.extend_from_slice(&task.payload);
+        compress::pack(&mut record, &task.payload, compress_above);
         Ok(record)
     }
 
     pub(super) fn read(record: &Bytes) -> Option<Self> {
         let end = record.iter().position(|byte| *byte == b'\n')?;
         let Line { priority, enqueued_at, lease, user_id, header } = read_line(&record[..end])?;
-        Some(Self { priority, enqueued_at, lease, user_id, header, payload: record.slice(end + 1..) })
+        Some(Self { priority, enqueued_at, lease, user_id, header, stored: record.slice(end + 1..) })
     }
 
-    /// The task as its claim hands it out.
-    pub(super) fn claimed(self, queue: &QueueName, claim: Claim) -> ClaimedTask {
+    /// The payload as it was handed in; where it cannot be read, what is stored in its place.
+    pub(super) fn payload(&self) -> Bytes {
+        compress::unpack(&self.stored).unwrap_or_else(|| self.stored.clone())
+    }
+
+    /// The task as its claim hands it out; `None` when its payload cannot be read.
+    pub(super) fn claimed(self, queue: &QueueName, claim: Claim) -> Option<ClaimedTask> {
+        let payload = compress::unpack(&self.stored)?;
         let header = self.header;
         let lease = self.lease.unwrap_or(claim.lease);
-        ClaimedTask {
+        Some(ClaimedTask {
             id: claim.id,
             queue: queue.clone(),
             kind: header.kind,
-            payload: self.payload,
+            payload,
             priority: self.priority,
             attempt: header.failed + 1,
             max_attempts: header.max_attempts.unwrap_or(DEFAULT_MAX_ATTEMPTS),
@@ -149,7 +158,7 @@ impl Record {
             tenant_id: header.tenant_id,
             correlation_id: limits::correlation(claim.id, header.correlation_id.as_ref()),
             traceparent: header.traceparent,
-        }
+        })
     }
 
     /// What may be asked about the task in this state.
@@ -190,7 +199,7 @@ impl Record {
     pub(super) fn unreadable(record: Bytes) -> Self {
         let header = Header { kind: "unreadable".into(), error: Some(UNREADABLE.into()), ..Header::default() };
         let (priority, enqueued_at) = (Priority::Normal, Timestamp::from_millis(0));
-        Self { priority, enqueued_at, lease: None, user_id: None, header, payload: record }
+        Self { priority, enqueued_at, lease: None, user_id: None, header, stored: record }
     }
 }
 
@@ -225,7 +234,7 @@ pub(super) fn read_final(queue: &QueueName, id: TaskId, record: &Bytes) -> Optio
     let state = read_state(words.next()?)?;
     let own = Own::read(words.next()?);
     let rest = Record::read(&record.slice(first + 1..))?;
-    let body = rest.payload.clone();
+    let body = rest.payload();
     let mut status = rest.status(queue, id, state, own);
     status.finished_at = Some(finished_at);
     match state {
@@ -314,7 +323,7 @@ mod tests {
     fn written(options: TaskOptions) -> String {
         let queue = "exports".parse().unwrap();
         let task = NewTask { options, ..NewTask::new(&queue, "a.kind", "{\"a\":\n1}") };
-        format!("h1700000000000{}", String::from_utf8(Record::write(&task).unwrap()).unwrap())
+        format!("h1700000000000{}", String::from_utf8(Record::write(&task, usize::MAX).unwrap()).unwrap())
     }
 
     #[test]
@@ -338,9 +347,9 @@ mod tests {
         assert!(text.contains("\"b\":\"l1,9999999999999\""), "{text}");
         let record = Record::read(&Bytes::from(text)).unwrap();
         assert_eq!((record.priority, record.enqueued_at.as_millis()), (Priority::High, 1_700_000_000_000));
+        assert_eq!(record.payload(), "{\"a\":\n1}");
         assert_eq!((record.user_id, record.header.project_id), (options.user_id, options.project_id));
         assert_eq!((record.header.timeout_ms, record.header.max_attempts), (Some(7), Some(NonZeroU32::MIN)));
-        assert_eq!(record.payload, "{\"a\":\n1}");
     }
 
     #[test]

@@ -16,6 +16,8 @@ macro_rules! script {
 }
 
 script!(ENQUEUE, "queue.enqueue": "ready.lua", "unique.lua", "first.lua", "accept.lua", "enqueue.lua");
+script!(ENQUEUE_DURABLY, "queue.enqueue_durably":
+    "durable.lua", "ready.lua", "unique.lua", "first.lua", "accept.lua", "enqueue.lua");
 script!(STEP, "queue.step":
     "ready.lua", "braked.lua", "unique.lua", "kept.lua", "ended.lua", "history.lua", "step/attempt.lua", "step/settle.lua", "step/renew.lua", "step/promote.lua",
     "step/reap.lua", "foreign.lua", "step/adopt.lua", "step/lease.lua",

@@ -8,6 +8,7 @@ use trackside_redis::Reply;
 use super::{
     Inner, Line,
     call::{Call, failed, unexpected},
+    compress,
     record::{self, Claim, Record, UNREADABLE},
     scripts::{SCRIPT_TASKS, STEP},
 };
@@ -111,7 +112,7 @@ impl Inner {
             .arg(step.renew.len())
             .arg(spare);
         for settlement in &step.settle {
-            call = write_settlement(call, settlement);
+            call = write_settlement(call, settlement, config.compress_above);
         }
         for renewal in &step.renew {
             call = call.id(renewal.id).arg(renewal.fence.0).arg(limits::millis(renewal.lease));
@@ -132,12 +133,14 @@ impl Inner {
     }
 }
 
-fn write_settlement<'k>(call: Call<'k>, settlement: &Settlement) -> Call<'k> {
+fn write_settlement<'k>(call: Call<'k>, settlement: &Settlement, compress_above: usize) -> Call<'k> {
     let call = call.id(settlement.id).arg(settlement.fence.0);
     let code = |call: Call<'k>, letter: &str| call.arg(letter).bucket(settlement.id);
     match &settlement.outcome {
         Outcome::Completed { result } => {
-            code(call, "c").arg(result.as_ref().map_or(&[][..], |result| result.as_ref())).arg("")
+            let mut stored = Vec::new();
+            compress::pack(&mut stored, result.as_deref().unwrap_or_default(), compress_above);
+            code(call, "c").arg(stored).arg("")
         }
         Outcome::Cancelled { reason } => code(call, "x").arg(limits::reason(reason)).arg(""),
         Outcome::Released => code(call, "q").arg("").arg(""),
@@ -183,8 +186,8 @@ fn read(reply: Reply, queue: &QueueName, usual_lease: Duration) -> Result<Round,
             lease: usual_lease,
             now,
         };
-        match Record::read(&record.into_bytes()?) {
-            Some(record) => claimed.push(record.claimed(queue, claim)),
+        match Record::read(&record.into_bytes()?).and_then(|record| record.claimed(queue, claim)) {
+            Some(task) => claimed.push(task),
             None => {
                 let outcome = Outcome::Failed { error: UNREADABLE.into(), retryable: false, retry_after: None };
                 settle.push(Settlement { id: claim.id, fence: claim.fence, outcome });

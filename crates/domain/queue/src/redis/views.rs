@@ -91,13 +91,10 @@ pub(super) fn peeked(reply: Reply) -> Result<Vec<PeekedTask>, Error> {
         // No id: an element that a plain client pushed, and that no worker has met yet.
         let id = TaskId::from_key(&id.into_string().map_err(shape)?).ok();
         peeked.push(match id.and_then(|_| Record::read(&record)) {
-            Some(task) => PeekedTask {
-                id,
-                kind: Some(task.header.kind),
-                priority,
-                enqueued_at: Some(task.enqueued_at),
-                payload: task.payload,
-            },
+            Some(task) => {
+                let payload = task.payload();
+                PeekedTask { id, kind: Some(task.header.kind), priority, enqueued_at: Some(task.enqueued_at), payload }
+            }
             None => PeekedTask { id, kind: None, priority, enqueued_at: None, payload: record },
         });
     }
@@ -153,7 +150,7 @@ pub(super) fn letters(reply: Reply, queue: &QueueName) -> Result<Vec<DeadLetter>
         let id = TaskId::from_key(&id.into_string().map_err(shape)?)?;
         let record = record.into_bytes().map_err(shape)?;
         let record = Record::read(&record).unwrap_or_else(|| Record::unreadable(record));
-        let payload = record.payload.clone();
+        let payload = record.payload();
         let mut status = record.status(queue, id, TaskState::Dead, None);
         status.finished_at = Some(Timestamp::from_millis(died.as_u64().map_err(shape)?));
         let crashes = u32::try_from(crashes.as_u64().map_err(shape)?).unwrap_or(u32::MAX);

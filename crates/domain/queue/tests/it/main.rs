@@ -20,7 +20,11 @@ mod redis_audit;
 #[cfg(feature = "redis")]
 mod redis_cluster;
 #[cfg(feature = "redis")]
+mod redis_compress;
+#[cfg(feature = "redis")]
 mod redis_differential;
+#[cfg(feature = "redis")]
+mod redis_durable;
 #[cfg(feature = "redis")]
 mod redis_faults;
 #[cfg(feature = "redis")]

@@ -14,7 +14,7 @@ use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 use trackside_core::{Clock, ErrorKind, QueueName, TaskId, Timestamp};
 use trackside_queue::{
-    BrakeChange, BrakePage, BrakeScope, Config, DeadCursor, DeadLetter, DeadRef, Enqueued, Error, Handlers,
+    BrakeChange, BrakePage, BrakeScope, Config, DeadCursor, DeadLetter, DeadRef, Enqueued, Error, Handlers, Intake,
     MemoryQueueStore, NewTask, PeekedTask, ProcessorConfig, ProcessorHandle, QueueAudit, QueueManager, QueuePolicy,
     QueueStats, QueueStore, Step, StepReply, TaskEvent, TaskObserver, TaskProcessor, TaskState, TaskStatus,
 };
@@ -98,8 +98,8 @@ impl QueueStore for Wire {
     async fn queues(&self) -> Result<Vec<QueueName>, Error> {
         self.call(self.store.queues()).await
     }
-    async fn enqueue(&self, queue: &QueueName, tasks: &[NewTask]) -> Result<Vec<Enqueued>, Error> {
-        self.call(self.store.enqueue(queue, tasks)).await
+    async fn enqueue_with(&self, queue: &QueueName, tasks: &[NewTask], intake: Intake) -> Result<Vec<Enqueued>, Error> {
+        self.call(self.store.enqueue_with(queue, tasks, intake)).await
     }
     async fn step(&self, queue: &QueueName, step: Step) -> Result<StepReply, Error> {
         self.steps.fetch_add(1, Ordering::SeqCst);

@@ -72,14 +72,7 @@ pub(crate) async fn script(
 ) -> Result<Reply, DriverError> {
     let client = with_deadline(client, deadline);
     within(deadline, async {
-        let words = |first: &str| -> Vec<Value> {
-            let mut words = Vec::with_capacity(2 + keys.len() + args.len());
-            words.push(Value::from(first));
-            words.push(Value::Integer(i64::try_from(keys.len()).unwrap_or(i64::MAX)));
-            words.extend(keys.iter().map(|key| Value::from(key.as_str())));
-            words.extend(args.iter().cloned().map(Value::Bytes));
-            words
-        };
+        let words = |first: &str| script_words(first, keys, args);
         let hash = || hash_of(keys.first().map(String::as_bytes));
         let by_digest = CustomCommand::new_static("EVALSHA", hash(), false);
         match client.custom::<Value, Value>(by_digest, words(script.sha1())).await {
@@ -92,6 +85,50 @@ pub(crate) async fn script(
     })
     .await
     .map(reply)
+}
+
+/// Runs a script and, behind it on the same connection and before anything else is sent there, a command about it, such
+/// as `WAIT`. A connection that breaks in between fails both: the command is never sent on another one.
+pub(crate) async fn script_then(
+    client: &Client,
+    script: &Script,
+    keys: &[String],
+    args: &[Bytes],
+    then: Command,
+    deadline: Duration,
+) -> Result<[Result<Reply, DriverError>; 2], DriverError> {
+    let hash = || hash_of(keys.first().map(String::as_bytes));
+    let both = async |name: &'static str, first: &str| {
+        let pipeline = Pipeline::from(with_deadline(client, deadline));
+        let by = CustomCommand::new_static(name, hash(), false);
+        // Only queues it; the answers come from `try_all`.
+        let _queued: Value = pipeline.custom(by, script_words(first, keys, args)).await?;
+        let words: Vec<Value> = then.args_bytes().iter().cloned().map(Value::Bytes).collect();
+        let _queued: Value = pipeline.custom(CustomCommand::new_static(then.name(), hash(), false), words).await?;
+        let mut replies: Vec<Result<Value, DriverError>> = pipeline.try_all::<Value>().await;
+        match (replies.pop(), replies.pop()) {
+            (Some(second), Some(first)) => Ok([first, second]),
+            (Some(Err(only)), None) => Err(only),
+            _ => Err(DriverError::new(DriverKind::Protocol, "a pipeline lost answers")),
+        }
+    };
+    let replies = within(deadline, async {
+        match both("EVALSHA", script.sha1()).await? {
+            [Err(error), _] if error.details().starts_with("NOSCRIPT") => both("EVAL", script.source()).await,
+            replies => Ok(replies),
+        }
+    });
+    Ok(replies.await?.map(|outcome| outcome.map(reply)))
+}
+
+/// What `EVAL` and `EVALSHA` are told: the source or the digest, the number of keys, keys and arguments.
+fn script_words(first: &str, keys: &[String], args: &[Bytes]) -> Vec<Value> {
+    let mut words = Vec::with_capacity(2 + keys.len() + args.len());
+    words.push(Value::from(first));
+    words.push(Value::Integer(i64::try_from(keys.len()).unwrap_or(i64::MAX)));
+    words.extend(keys.iter().map(|key| Value::from(key.as_str())));
+    words.extend(args.iter().cloned().map(Value::Bytes));
+    words
 }
 
 /// Whether all keys are in one slot; no key or one key always is.
