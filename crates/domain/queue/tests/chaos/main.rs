@@ -3,7 +3,8 @@
 //! Each row is a test. Its processes write journals (`journal.rs`), which are added up at the end (`checker.rs`):
 //!
 //! - `attempted`, `acknowledged`: tasks that a producer tried to enqueue, and those that it was told are safe;
-//! - `lost`: acknowledged and neither run nor a dead letter: always 0, unless the server itself forgot them;
+//! - `lost`: acknowledged and neither run nor a dead letter: 0, except what only a dead server had: a primary whose
+//!   replica was behind, or one with `appendfsync everysec` that was killed before it had written its last answers;
 //! - `duplicated`: runs beyond the first of a task; every one of them needs a lease that is known to be lost;
 //! - `recovered`: run although the enqueue was never acknowledged; `unexpected`: run and never enqueued: always 0.
 //!

@@ -1,13 +1,14 @@
 //! One row of the matrix: its server, its processes, its journals, and the verdict at the end.
 
 use std::{
+    ops::RangeInclusive,
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
-use trackside_core::{KeyPrefix, QueueName, TaskId};
+use trackside_core::{KeyPrefix, QueueName, TaskId, Timestamp};
 use trackside_queue::{QueueManager, QueueStats, RedisQueueStore, TaskState, TaskStatus};
 use trackside_redis::RedisService;
 use trackside_testkit::{RedisServer, RedisServerBuilder, eventually};
@@ -39,6 +40,8 @@ pub(crate) struct Row {
     pub(crate) journal: Journal,
     /// Of servers that were killed since.
     pub(crate) slow: SlowScripts,
+    /// When a server may have answered what it had not written before it was killed.
+    pub(crate) unwritten: Vec<RangeInclusive<Timestamp>>,
 }
 
 /// A server as every row has it.
@@ -86,6 +89,7 @@ impl Row {
             journal: Journal::open(folder.path(), "row"),
             folder,
             slow: SlowScripts::default(),
+            unwritten: Vec::new(),
         }
     }
 
@@ -188,6 +192,23 @@ impl Row {
     pub(crate) async fn kill_server(&mut self) {
         self.slow.note(&self.service).await;
         self.server.kill9();
+    }
+
+    /// Kills a server with an append-only file, and starts it on what it has on the disk.
+    ///
+    /// The kernel keeps what a killed process wrote. With `appendfsync everysec`, what is answered while an fsync runs is
+    /// written only afterwards; so the last moment without such answers is noted.
+    pub(crate) async fn restart_server(&mut self) {
+        self.slow.note(&self.service).await;
+        let all_written = || async {
+            let asked = Timestamp::now();
+            self.server.cli(&["INFO", "persistence"]).contains("aof_buffer_length:0\r\n").then_some(asked)
+        };
+        let asked = eventually(all_written, PATIENCE).await;
+        self.server.kill9();
+        self.server.restart().await.unwrap();
+        // Whoever got an answer at the last moment has written it down by then.
+        self.unwritten.push(asked..=Timestamp::now().plus(Duration::from_millis(500)));
     }
 }
 
