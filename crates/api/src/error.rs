@@ -69,9 +69,9 @@ impl From<Arc<trackside_queue::Error>> for Problem {
                 .with_field("idempotency_key", "it came with another request before"),
             // The one field that has another name on the wire.
             Error::InvalidTask { field: "retry", reason } => Self::invalid_field("backoff", reason),
-            Error::InvalidTask { field, reason } | Error::InvalidPolicy { field, reason } => {
-                Self::invalid_field(*field, reason)
-            }
+            Error::InvalidTask { field, reason }
+            | Error::InvalidPolicy { field, reason }
+            | Error::InvalidSchedule { field, reason } => Self::invalid_field(*field, reason),
             Error::LeaseLost(_) => Self::new(ProblemKind::LeaseLost).with_detail(error.to_string()),
             _ => by_kind(error.kind(), error),
         }

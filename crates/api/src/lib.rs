@@ -15,8 +15,10 @@ mod routes;
 mod socket;
 mod sse;
 mod state;
+mod webhooks;
 mod wire;
 
 pub use config::{AllowedHosts, ApiConfig};
 pub use router::{openapi_document, router};
 pub use state::{ApiState, BuildInfo, MetricsSource, RedisView, StoreInfo, StoreKind};
+pub use webhooks::{WebhookScheme, WebhookSource, WebhookSources};

@@ -36,6 +36,8 @@ use crate::{
         (name = "tools and jobs", description = "Run tools, follow their jobs, fetch their outputs"),
         (name = "queues", description = "Enqueue tasks, lease them, look after queues and dead letters"),
         (name = "tasks", description = "What became of a task; what the holder of a lease says"),
+        (name = "schedules", description = "Tasks that come again, by the calendar or at an interval"),
+        (name = "webhooks", description = "What other services send: verified, and kept as tasks"),
         (name = "progress", description = "Operations with steps, and their live events"),
         (name = "agents", description = "Pause and resume agents; the emergency brake"),
         (name = "health", description = "How the service is"),

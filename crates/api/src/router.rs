@@ -60,6 +60,8 @@ fn resources() -> Vec<OpenApiRouter<ApiState>> {
         routes::settle::routes(),
         routes::settle_many::routes(),
         routes::task_events::routes(),
+        routes::schedules::routes(),
+        routes::webhooks::routes(),
         // Progress.
         routes::progress::routes(),
         // Agents and the brake.

@@ -8,15 +8,19 @@ use trackside_control::AgentControl;
 use trackside_core::{HealthCheck, Timestamp};
 use trackside_jobs::JobService;
 use trackside_progress::ProgressTracker;
-use trackside_queue::QueueManager;
+use trackside_queue::{QueueManager, Schedules};
 
-use crate::ApiConfig;
+use crate::{ApiConfig, WebhookSources};
 
 /// Everything the handlers need. Cheap to clone.
 #[derive(Clone)]
 pub struct ApiState {
     /// Queues and tasks.
     pub queues: QueueManager,
+    /// Tasks that come again.
+    pub schedules: Schedules,
+    /// Who may send webhooks.
+    pub webhooks: Arc<WebhookSources>,
     /// Operations and their events.
     pub progress: ProgressTracker,
     /// The brake and agent status.

@@ -32,7 +32,7 @@ pub(crate) enum TaskState {
 }
 
 /// How long a failed task waits before its next attempt.
-#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 #[schema(example = json!({"type": "exponential", "base_ms": 1000, "max_ms": 60000}))]
 pub(crate) enum Backoff {
@@ -136,6 +136,17 @@ impl From<Unique> for trackside_queue::Unique {
             Some(UniqueUntil::Done) | None => trackside_queue::UniqueUntil::Done,
         };
         Self { key: unique.key, until }
+    }
+}
+
+impl From<trackside_queue::RetryPolicy> for Backoff {
+    fn from(policy: trackside_queue::RetryPolicy) -> Self {
+        use trackside_queue::RetryPolicy;
+        match policy {
+            RetryPolicy::Exponential { base_ms, max_ms } => Self::Exponential { base_ms, max_ms },
+            RetryPolicy::Fixed { delay_ms } => Self::Fixed { delay_ms },
+            RetryPolicy::List { delays_ms } => Self::List { delays_ms },
+        }
     }
 }
 

@@ -6,8 +6,9 @@ mod check;
 mod environment;
 mod load;
 mod show;
+pub(crate) mod webhooks;
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -28,6 +29,9 @@ pub(crate) struct Config {
     pub(crate) redis: Redis,
     pub(crate) queue: Queue,
     pub(crate) worker: Worker,
+    pub(crate) scheduler: Scheduler,
+    /// By source.
+    pub(crate) webhooks: BTreeMap<String, webhooks::Webhook>,
     pub(crate) jobs: Jobs,
     pub(crate) history: History,
     pub(crate) progress: Progress,
@@ -84,6 +88,14 @@ pub(crate) struct Worker {
     pub(crate) queues: Vec<String>,
     pub(crate) concurrency: usize,
     pub(crate) task_timeout_ms: u64,
+}
+
+/// `[scheduler]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Scheduler {
+    pub(crate) enabled: bool,
+    pub(crate) poll_ms: u64,
 }
 
 /// `[jobs]`

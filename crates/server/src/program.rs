@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use trackside_queue::{Scheduler, SchedulerConfig};
 
 use crate::{brake, config::Config, wiring::Parts, worker};
 
@@ -11,7 +12,7 @@ use crate::{brake, config::Config, wiring::Parts, worker};
 #[derive(Debug)]
 pub(crate) struct Program {
     parts: Parts,
-    /// Processors; they end first, and need the others until then.
+    /// Processors and the scheduler; they end first, and need the others until then.
     workers: TaskTracker,
     /// Everything else.
     keepers: TaskTracker,
@@ -37,6 +38,11 @@ impl Program {
         keepers.spawn(brake::write_reports(parts.control.clone(), unwritten, end()));
         keepers.spawn(brake::keep(parts.control.clone(), parts.queues.clone(), reports.clone(), end()));
         keepers.spawn(list_queues(config.queue.names.clone(), parts.clone(), end()));
+        if config.scheduler.enabled {
+            let poll = Duration::from_millis(config.scheduler.poll_ms);
+            let scheduler = Scheduler::new(parts.schedules.clone(), SchedulerConfig { poll, ..Default::default() });
+            workers.spawn(scheduler.run(stop.clone()));
+        }
         if config.worker.enabled {
             worker::start(config, &parts, &reports, &workers, stop);
         }

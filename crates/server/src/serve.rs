@@ -11,7 +11,7 @@ use trackside_core::{HealthCheck, Timestamp};
 use trackside_redis::{RedisService, ServerInfo};
 
 use crate::{
-    config::{Config, Loaded},
+    config::{Config, Loaded, webhooks},
     failure::Failure,
     program::Program,
     shutdown, startup_log, telemetry,
@@ -57,7 +57,7 @@ pub(crate) async fn http(
     listener: TcpListener,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
-    let router = trackside_api::router(state(config, parts, metrics, stop));
+    let router = trackside_api::router(state(config, parts, metrics, stop)?);
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     let server = axum::serve(listener, service).with_graceful_shutdown(stop.clone().cancelled_owned()).into_future();
     tokio::pin!(server);
@@ -75,11 +75,18 @@ pub(crate) async fn http(
     }
 }
 
-fn state(config: &Config, parts: &Parts, metrics: Arc<dyn MetricsSource>, stop: &CancellationToken) -> ApiState {
+fn state(
+    config: &Config,
+    parts: &Parts,
+    metrics: Arc<dyn MetricsSource>,
+    stop: &CancellationToken,
+) -> anyhow::Result<ApiState> {
     let mut health: Vec<Arc<dyn HealthCheck>> = vec![Arc::new(parts.jobs.clone())];
     health.extend(parts.redis.clone().map(|redis| Arc::new(redis) as Arc<dyn HealthCheck>));
-    ApiState {
+    Ok(ApiState {
         queues: parts.queues.clone(),
+        schedules: parts.schedules.clone(),
+        webhooks: Arc::new(webhooks::sources(config)?),
         progress: parts.progress.clone(),
         control: parts.control.clone(),
         jobs: parts.jobs.clone(),
@@ -90,7 +97,7 @@ fn state(config: &Config, parts: &Parts, metrics: Arc<dyn MetricsSource>, stop: 
         shutdown: stop.clone(),
         build: BuildInfo { version: env!("CARGO_PKG_VERSION"), started_at: Timestamp::now() },
         config: Arc::new(api_config(config)),
-    }
+    })
 }
 
 fn api_config(config: &Config) -> ApiConfig {

@@ -11,7 +11,7 @@ use trackside_control::AgentControl;
 use trackside_core::SystemClock;
 use trackside_jobs::{JobDeps, JobService, SearchPath, ToolRegistry};
 use trackside_progress::ProgressTracker;
-use trackside_queue::{QueueManager, RedisQueueStore};
+use trackside_queue::{QueueManager, RedisQueueStore, Schedules};
 use trackside_redis::RedisService;
 
 use self::data_dir::DataDir;
@@ -21,6 +21,7 @@ use crate::{brake, config::Config};
 #[derive(Debug, Clone)]
 pub(crate) struct Parts {
     pub(crate) queues: QueueManager,
+    pub(crate) schedules: Schedules,
     pub(crate) progress: ProgressTracker,
     pub(crate) control: AgentControl,
     pub(crate) jobs: JobService,
@@ -71,6 +72,7 @@ pub(crate) async fn assemble(config: &Config) -> anyhow::Result<Parts> {
     let registry = tools(config)?;
     let stores = stores::open(config, redis.clone()).await?;
     let queues = QueueManager::new(stores.queue, queue_config(config));
+    let schedules = Schedules::new(stores.schedules, queues.clone());
     let progress = ProgressTracker::new(stores.progress, progress_config(config));
     let control = AgentControl::new(stores.control, trackside_control::Config::default());
     queues.on_register(Arc::new(brake::BringBrake::new(control.clone())));
@@ -86,6 +88,7 @@ pub(crate) async fn assemble(config: &Config) -> anyhow::Result<Parts> {
     });
     Ok(Parts {
         queues,
+        schedules,
         progress,
         control,
         jobs,

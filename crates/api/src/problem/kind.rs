@@ -6,6 +6,7 @@ use http::StatusCode;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ProblemKind {
     MalformedJson,
+    MalformedWebhook,
     CrossSiteRequest,
     HostNotAllowed,
     NotFound,
@@ -13,6 +14,7 @@ pub(crate) enum ProblemKind {
     Conflict,
     LeaseLost,
     PayloadTooLarge,
+    SignatureInvalid,
     UnsupportedMediaType,
     InvalidRequest,
     LimitExceeded,
@@ -33,8 +35,9 @@ pub(crate) enum ProblemKind {
 
 impl ProblemKind {
     /// Every kind that has a page.
-    pub(crate) const ALL: [Self; 20] = [
+    pub(crate) const ALL: [Self; 22] = [
         Self::MalformedJson,
+        Self::MalformedWebhook,
         Self::CrossSiteRequest,
         Self::HostNotAllowed,
         Self::NotFound,
@@ -42,6 +45,7 @@ impl ProblemKind {
         Self::Conflict,
         Self::LeaseLost,
         Self::PayloadTooLarge,
+        Self::SignatureInvalid,
         Self::UnsupportedMediaType,
         Self::InvalidRequest,
         Self::LimitExceeded,
@@ -64,6 +68,13 @@ impl ProblemKind {
                 StatusCode::BAD_REQUEST,
                 "The body is not JSON",
                 "The body could not be read as JSON at the line and column that `detail` names.",
+            ),
+            Self::MalformedWebhook => (
+                "malformed-webhook",
+                StatusCode::BAD_REQUEST,
+                "The webhook is genuine and not understood",
+                "Its signature is right, but the body is not JSON or the id of the delivery is missing; `detail` says which. \
+                 Senders that offer a choice must be told to send JSON.",
             ),
             Self::CrossSiteRequest => (
                 "cross-site-request",
@@ -110,6 +121,13 @@ impl ProblemKind {
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "The body is too large",
                 "Send less at once, or keep large data elsewhere and send its address.",
+            ),
+            Self::SignatureInvalid => (
+                "signature-invalid",
+                StatusCode::UNAUTHORIZED,
+                "The webhook is not signed as it must be",
+                "The signature is missing, was made with another secret, over other bytes, or too long ago. Compare the \
+                 secret of the sender with the one in the settings, and both clocks.",
             ),
             Self::UnsupportedMediaType => (
                 "unsupported-media-type",

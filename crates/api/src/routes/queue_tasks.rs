@@ -84,7 +84,7 @@ struct EnqueueRequest {
 /// A task that was accepted.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = TaskAccepted, example = json!({"task_id": "0198c2d4-7c1e-7448-8000-0d7f5a2f4c11", "status": "queued"}))]
-struct Accepted {
+pub(super) struct Accepted {
     /// The new task; or the one that was there before it.
     task_id: String,
     status: TaskState,

@@ -11,6 +11,7 @@ const OPERATIONS: &[&str] = &[
     "DELETE /api/jobs/{id}",
     "DELETE /v1/brake",
     "DELETE /v1/queues/{queue}/dead",
+    "DELETE /v1/schedules/{name}",
     "DELETE /v1/tasks/{id}",
     "GET /",
     "GET /api/jobs",
@@ -39,6 +40,8 @@ const OPERATIONS: &[&str] = &[
     "GET /v1/queues/{queue}/dead",
     "GET /v1/queues/{queue}/scale",
     "GET /v1/queues/{queue}/tasks",
+    "GET /v1/schedules",
+    "GET /v1/schedules/{name}",
     "GET /v1/tasks/{id}",
     "GET /v1/tasks/{id}/events",
     "PATCH /v1/progress/{id}",
@@ -51,6 +54,9 @@ const OPERATIONS: &[&str] = &[
     "POST /v1/queues/{queue}/pause",
     "POST /v1/queues/{queue}/resume",
     "POST /v1/queues/{queue}/tasks",
+    "POST /v1/schedules/{name}/pause",
+    "POST /v1/schedules/{name}/resume",
+    "POST /v1/schedules/{name}/run",
     "POST /v1/tasks/ack",
     "POST /v1/tasks/extend",
     "POST /v1/tasks/fail",
@@ -59,8 +65,10 @@ const OPERATIONS: &[&str] = &[
     "POST /v1/tasks/{id}/extend",
     "POST /v1/tasks/{id}/fail",
     "POST /v1/tasks/{id}/progress",
+    "POST /webhooks/{source}",
     "PUT /v1/brake",
     "PUT /v1/progress/{id}",
+    "PUT /v1/schedules/{name}",
 ];
 
 fn operations(document: &Value) -> Vec<(String, &Value)> {

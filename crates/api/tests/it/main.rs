@@ -14,6 +14,8 @@ mod problems;
 mod progress;
 mod progress_away;
 mod queues;
+mod schedules;
 mod service;
 mod sockets;
 mod tasks;
+mod webhooks;

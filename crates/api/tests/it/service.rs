@@ -15,7 +15,9 @@ use trackside_control::{AgentControl, MemoryControlBus};
 use trackside_core::{Clock, SystemClock, Timestamp};
 use trackside_jobs::{JobDeps, JobService, MemoryJobStatusStore, MemoryJobUpdates, SqliteJobHistory, ToolRegistry};
 use trackside_progress::{MemoryProgressStore, ProgressStore, ProgressTracker};
-use trackside_queue::{MemoryQueueStore, QueueManager, QueueStore};
+use trackside_queue::{
+    MemoryQueueStore, MemoryScheduleStore, QueueManager, QueueStore, Scheduler, SchedulerConfig, Schedules,
+};
 
 /// A service on a free port, which ends with the value.
 pub(crate) struct Service {
@@ -95,6 +97,8 @@ pub(crate) async fn setup_of(queues: Arc<dyn QueueStore>, progress: Arc<dyn Prog
         config: trackside_jobs::Config::new(data.path()),
     });
     let state = ApiState {
+        schedules: Schedules::new(Arc::new(MemoryScheduleStore::new(Arc::new(SystemClock::default()))), queues.clone()),
+        webhooks: Arc::default(),
         queues,
         progress,
         control: AgentControl::new(Arc::new(bus), trackside_control::Config::default()),
@@ -154,6 +158,7 @@ impl Service {
         let stopped = stop.clone().cancelled_owned();
         let (control, progress) = (state.control.clone(), state.progress.clone());
         let (control_stop, progress_stop) = (stop.clone(), stop.clone());
+        tokio::spawn(Scheduler::new(state.schedules.clone(), SchedulerConfig::default()).run(stop.clone()));
         tokio::spawn(async move { control.run(control_stop).await });
         tokio::spawn(async move { progress.run(progress_stop).await });
         tokio::spawn(async move { axum::serve(listener, app).with_graceful_shutdown(stopped).await });

@@ -125,6 +125,8 @@ pub struct ScheduleOptions {
     pub project_id: Option<String>,
     /// The tenant it belongs to.
     pub tenant_id: Option<String>,
+    /// Words to find it by, at most 16.
+    pub tags: Vec<String>,
 }
 
 /// What is known of a schedule.
@@ -200,6 +202,7 @@ impl Default for ScheduleOptions {
             user_id: None,
             project_id: None,
             tenant_id: None,
+            tags: Vec::new(),
         }
     }
 }

@@ -9,7 +9,7 @@ use super::Config;
 
 /// Refuses settings that cannot work, with the key and what to do.
 pub(super) fn check(config: &Config) -> anyhow::Result<()> {
-    let Config { server, queue, worker, redis, history, .. } = config;
+    let Config { server, queue, worker, scheduler, redis, history, .. } = config;
     ensure!(
         server.listen.ip().is_loopback() || server.allow_insecure,
         "server.listen = {}: without credentials the service listens on loopback only; \
@@ -17,6 +17,7 @@ pub(super) fn check(config: &Config) -> anyhow::Result<()> {
         server.listen
     );
     ensure!(worker.concurrency > 0, "worker.concurrency must be at least 1; use --no-worker to run no tasks");
+    ensure!((10..=60_000).contains(&scheduler.poll_ms), "scheduler.poll_ms = {}: from 10 to 60000", scheduler.poll_ms);
     ensure!(redis.pool_size > 0, "redis.pool_size must be at least 1");
     ensure!(
         (1..=5_000).contains(&redis.connect_timeout_ms),
@@ -40,6 +41,9 @@ pub(super) fn check(config: &Config) -> anyhow::Result<()> {
         for name in names {
             name.parse::<QueueName>().map_err(|error| anyhow::anyhow!("{key}: {name:?}: {error}"))?;
         }
+    }
+    for (name, webhook) in &config.webhooks {
+        webhook.check(name)?;
     }
     let url = redis.url.expose_secret();
     if !url.is_empty() {

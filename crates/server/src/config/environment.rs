@@ -12,6 +12,7 @@ use figment::{
 use super::{
     DEFAULTS,
     load::{Layer, dotted},
+    webhooks,
 };
 
 /// Environment variables with a short name of their own, and the keys they set.
@@ -38,7 +39,7 @@ const SECRETS: [&str; 2] = ["redis.url", "history.database_url"];
 
 /// True for values that must never be printed.
 pub(super) fn is_secret(key: &str) -> bool {
-    SECRETS.contains(&key)
+    SECRETS.contains(&key) || webhooks::key_of(key) == Some("secret")
 }
 
 /// A layer per variable, so that each value can be traced to its name.
@@ -71,7 +72,7 @@ pub(super) fn environment_layers(environment: &BTreeMap<String, String>) -> anyh
             Some(key) => layers.push(Layer::one(layer_name, key, secret(name, value)?)),
             None => {
                 let known = known_keys();
-                if !known.contains(&key) {
+                if !known.contains(&key) && webhooks::key_of(&key).is_none() {
                     let hint = nearest(&key, known.iter().map(String::as_str)).map(variable_of);
                     let hint =
                         hint.or_else(|| nearest(name, SHORT_NAMES.iter().map(|(name, _)| *name)).map(str::to_owned));
@@ -102,6 +103,11 @@ fn variable_of(key: &str) -> String {
     short.map_or_else(|| format!("TRACKSIDE_{}", key.replace('.', "__").to_uppercase()), |(name, _)| (*name).into())
 }
 
+/// Texts with commas between them.
+fn list(text: &str) -> Value {
+    Value::from(text.split(',').map(|part| part.trim().to_owned()).collect::<Vec<_>>())
+}
+
 fn known_keys() -> Vec<String> {
     let defaults = Figment::from(Toml::string(DEFAULTS)).extract::<Dict>();
     defaults.map(|values| dotted(&values)).unwrap_or_default()
@@ -123,9 +129,12 @@ fn parse_for(key: &str, text: &str) -> Value {
     let default = Figment::from(Toml::string(DEFAULTS)).find_value(key).ok();
     match default {
         Some(Value::String(..)) => Value::from(text),
-        Some(Value::Array(..)) if !text.starts_with('[') => {
-            Value::from(text.split(',').map(|part| part.trim().to_owned()).collect::<Vec<_>>())
-        }
-        _ => parse(text),
+        Some(Value::Array(..)) if !text.starts_with('[') => list(text),
+        Some(_) => parse(text),
+        None => match webhooks::key_of(key) {
+            None | Some("tolerance_s" | "max_body_bytes") => parse(text),
+            Some("keep_headers") => list(text),
+            Some(_) => Value::from(text),
+        },
     }
 }

@@ -12,7 +12,9 @@ use trackside_jobs::{
     RedisJobStatusStore, RedisJobUpdates, SqliteJobHistory,
 };
 use trackside_progress::{MemoryProgressStore, ProgressStore, RedisProgressStore};
-use trackside_queue::{MemoryQueueStore, QueueStore, RedisQueueStore};
+use trackside_queue::{
+    MemoryQueueStore, MemoryScheduleStore, QueueStore, RedisQueueStore, RedisScheduleStore, ScheduleStore,
+};
 use trackside_redis::{RedisService, TlsConfig};
 
 use crate::config::Config;
@@ -20,6 +22,7 @@ use crate::config::Config;
 /// One implementation of every port.
 pub(super) struct Stores {
     pub(super) queue: Arc<dyn QueueStore>,
+    pub(super) schedules: Arc<dyn ScheduleStore>,
     pub(super) progress: Arc<dyn ProgressStore>,
     pub(super) control: Arc<dyn ControlBus>,
     pub(super) status: Arc<dyn JobStatusStore>,
@@ -61,6 +64,7 @@ pub(super) async fn open(config: &Config, redis: Option<RedisService>) -> anyhow
     Ok(match redis.zip(redis_queue) {
         Some((redis, store)) => Stores {
             queue: Arc::new(store.clone()),
+            schedules: Arc::new(RedisScheduleStore::new(redis.clone())),
             progress: Arc::new(RedisProgressStore::new(redis.clone(), &progress)),
             control: Arc::new(RedisControlBus::new(redis.clone())),
             status: Arc::new(RedisJobStatusStore::new(redis.clone())),
@@ -72,6 +76,7 @@ pub(super) async fn open(config: &Config, redis: Option<RedisService>) -> anyhow
         },
         None => Stores {
             queue: Arc::new(MemoryQueueStore::new(queue, Arc::clone(&clock))),
+            schedules: Arc::new(MemoryScheduleStore::new(Arc::clone(&clock))),
             progress: Arc::new(MemoryProgressStore::new(progress, Arc::clone(&clock))),
             control: Arc::new(MemoryControlBus::new(Arc::clone(&clock))),
             status: Arc::new(MemoryJobStatusStore::default()),

@@ -7,6 +7,7 @@ mod jobs;
 mod outage;
 mod plain_list;
 mod rolling_upgrade;
+mod schedules;
 mod service;
 mod sse;
 mod traces;

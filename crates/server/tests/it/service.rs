@@ -156,6 +156,12 @@ impl Service {
         Ok(())
     }
 
+    /// SIGSTOP or SIGCONT: the process stands still, or goes on without knowing that it did.
+    pub(crate) fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        let pid = self.child.id().context("the service has ended already")?;
+        Ok(kill(Pid::from_raw(i32::try_from(pid)?), signal)?)
+    }
+
     /// SIGTERM, and the exit status.
     pub(crate) async fn terminate(mut self) -> anyhow::Result<(ExitStatus, String)> {
         let pid = self.child.id().context("the service has ended already")?;
@@ -173,6 +179,11 @@ impl Service {
     /// Status and JSON body of a POST.
     pub(crate) async fn post(&self, path: &str, body: Value) -> anyhow::Result<(u16, Value)> {
         answer(self.http.post(format!("{}{path}", self.url)).json(&body).send().await?).await
+    }
+
+    /// Status and JSON body of a PUT.
+    pub(crate) async fn put(&self, path: &str, body: Value) -> anyhow::Result<(u16, Value)> {
+        answer(self.http.put(format!("{}{path}", self.url)).json(&body).send().await?).await
     }
 
     /// Status and JSON body of a DELETE.

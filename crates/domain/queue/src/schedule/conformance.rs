@@ -94,6 +94,7 @@ pub async fn s1_what_is_written_is_read(harness: &impl ScheduleHarness) -> Resul
         user_id: "alice".parse().ok(),
         project_id: Some("p".into()),
         tenant_id: Some("t\u{e4}".into()),
+        tags: vec!["a".into(), "b".into()],
     };
     for given in [schedule("plain"), full] {
         let first = slot(now, 60);

@@ -43,6 +43,7 @@ fn with_id(schedule: &Schedule, id: TaskId) -> NewTask {
         user_id: said.user_id.clone(),
         project_id: said.project_id.clone(),
         tenant_id: said.tenant_id.clone(),
+        tags: said.tags.clone(),
         ..TaskOptions::default()
     };
     NewTask { id, kind: schedule.kind.clone(), payload: schedule.payload.clone(), options }

@@ -39,3 +39,5 @@ mod redis_plain;
 mod redis_upkeep;
 mod schedule_laws;
 mod scheduler;
+#[cfg(feature = "redis")]
+mod scheduler_redis;

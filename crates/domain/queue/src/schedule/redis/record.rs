@@ -45,6 +45,8 @@ struct Definition {
     project_id: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tenant_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    tags: Vec<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -184,6 +186,7 @@ impl Definition {
             user_id: options.user_id.clone(),
             project_id: options.project_id.clone(),
             tenant_id: options.tenant_id.clone(),
+            tags: options.tags.clone(),
         }
     }
 
@@ -202,6 +205,7 @@ impl Definition {
                 user_id: self.user_id,
                 project_id: self.project_id,
                 tenant_id: self.tenant_id,
+                tags: self.tags,
             },
             when: match self.timing.when {
                 WhenText::Cron { expression, timezone } => When::Cron { expression, timezone },
