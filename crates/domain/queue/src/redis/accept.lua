@@ -3,9 +3,8 @@
 -- KEYS: as in lib.lua.
 -- ARGV: from `at` six for each task: id, level, due ('' now, 'd<ms>' after, 'a<ms>' at), done bucket, rest of the record,
 --       and what else it is known by ('' for nearly all of them), as first.lua says.
--- Returns: for each task the state it has now, followed by the id that stands for it when it was known before ('?' when
---          that task has ended); or nothing, and why: '!' and the position of a task whose key was used for another
---          request, or what `admit` says. Nothing is written before that is known.
+-- Returns: for each task its state, followed by the id that stands for it when it was known before ('?' when that task
+--          has ended); or nothing, and why: '!' and the position of a task whose key named another request, or `admit`'s.
 -- Bound: 256 tasks; six variadic commands, and a few more for each task that is known already or by a key.
 local TASK_ARGS = 6
 

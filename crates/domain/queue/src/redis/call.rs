@@ -88,7 +88,7 @@ impl<'k> Call<'k> {
         durability: Durability,
     ) -> Result<(Reply, bool), Error> {
         let (words, patience) = ((&*self.keys, &*self.args), store.config.durability_timeout);
-        let written = store.durable.run(&store.redis, script, words, durability, patience).await?;
+        let written = Box::pin(store.durable.run(&store.redis, script, words, durability, patience)).await?;
         Ok((written.reply, written.is_reached))
     }
 

@@ -83,6 +83,7 @@ async fn check(connection: &BlockingConnection, durability: Durability) -> Resul
         }
         Durability::Fsynced => {
             // Nothing was written on this connection, or it was waited for: the answer comes at once.
+            // allow(WAITAOF): a millisecond at most, on a connection of its own.
             let probe = Command::new("WAITAOF").arg(1).arg(0).arg(1);
             match connection.execute(OPERATION, probe, Duration::ZERO).await {
                 Ok(_) => Ok(()),
@@ -99,7 +100,9 @@ fn wait_for(durability: Durability, patience: Duration) -> Command {
     // Zero would wait for ever.
     let millis = limits::millis(patience).max(1);
     match durability {
+        // allow(WAITAOF): as long as the caller is ready to wait, on a connection of its own.
         Durability::Fsynced => Command::new("WAITAOF").arg(1).arg(0).arg(millis),
+        // allow(WAIT): as long as the caller is ready to wait, on a connection of its own.
         Durability::None | Durability::Replicated => Command::new("WAIT").arg(1).arg(millis),
     }
 }

@@ -1,5 +1,5 @@
 -- Purpose: what workers are done with leaves their hands: completed, cancelled, to be retried, dead, or given back.
--- Laws: Q-L2, Q-L4, Q-L6, Q-L8, Q-L12.
+-- Laws: Q-L2, Q-L4, Q-L6, Q-L8, Q-L12, Q-L16.
 -- KEYS: as in lib.lua.
 -- ARGV: from `at` six for each settlement: id, fence, outcome (c completed, x cancelled, f failed, d failed for good,
 --       q released), done bucket, result or reason, wait before a retry ('d<ms>', or 'r<0..1>' for its policy).
@@ -32,11 +32,10 @@ local function settle(count, at)
       if outcome == 'c' or outcome == 'x' then
         local bundle = finals[bucket] or {}
         finals[bucket], ended[#ended + 1] = bundle, id
-        local n = #bundle
         own = owner_and_line(own, id)
         -- A task that expired was under lease for its end only: nobody ever worked on it.
         if orders[i] and string.sub(orders[i], 1, 7) == 'expire:' then own = string.match(own, '\n.*') end
-        bundle[n + 1], bundle[n + 2] = id, head .. outcome .. ' ' .. own .. text
+        bundle[#bundle + 1], bundle[#bundle + 2] = id, head .. outcome .. ' ' .. own .. text
         counts[outcome] = counts[outcome] + 1
       else
         local due

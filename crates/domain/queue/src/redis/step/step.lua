@@ -39,7 +39,9 @@ for i, level in ipairs(LEVELS) do
 end
 if ready > 0 and not paused then wake() end
 
-local ends = head and head <= now and tonumber(redis.call('ZRANGE', LEASE, 0, 0, 'WITHSCORES')[2]) or head
+local ends = head
+-- The first lease was taken back; there may be no other.
+if head and head <= now then ends = tonumber(redis.call('ZRANGE', LEASE, 0, 0, 'WITHSCORES')[2]) end
 for _, word in ipairs(late) do cancelled[#cancelled + 1] = word end
 if earliest then ends = math.min(ends or earliest, earliest) end
 if ends and now < until_ and ends > since then ends = math.max(ends, until_) end
