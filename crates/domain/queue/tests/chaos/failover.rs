@@ -2,23 +2,22 @@
 
 use std::time::Duration;
 
-use trackside_testkit::{FaultProxy, Fsync, RedisServer, eventually};
+use trackside_queue::{Durability, Error, NewTask};
+use trackside_testkit::{Fsync, RedisServer, eventually};
 
 use crate::{
     journal::Event,
-    process::Role,
+    process::{Process, Role},
     producer::Orders,
     row::{PATIENCE, Row, scale, server},
     verdict::Expected,
-    worker::{QUICK, Worker},
+    worker::{KIND, QUICK, Worker},
 };
 
-/// What watches, what follows through a network of its own, and where clients ask.
+/// What watches, what follows as a user of its own, and where clients ask.
 struct Watched {
     primary: RedisServer,
     replica: RedisServer,
-    /// Between the two servers.
-    link: FaultProxy,
     _sentinels: Vec<RedisServer>,
     url: String,
 }
@@ -27,9 +26,10 @@ struct Watched {
 
 impl Watched {
     async fn start() -> Self {
-        let primary = server().appendonly(Fsync::EverySec).start().await.unwrap();
-        let link = FaultProxy::start(primary.port()).await.unwrap();
-        let replica = server().option("replicaof", &format!("127.0.0.1 {}", link.port())).start().await.unwrap();
+        let primary =
+            server().appendonly(Fsync::EverySec).acl("follower on >follow ~* &* +@all").start().await.unwrap();
+        let replica = server().replica_of(&primary).option("masteruser", "follower").option("masterauth", "follow");
+        let replica = replica.start().await.unwrap();
         let mut sentinels = Vec::new();
         for _ in 0..3 {
             // Long enough that a busy machine does not look like a dead one.
@@ -48,7 +48,7 @@ impl Watched {
         let nodes: Vec<_> = sentinels[1..].iter().map(|it| format!("node=127.0.0.1:{}&", it.port())).collect();
         let first = sentinels[0].port();
         let url = format!("redis-sentinel://127.0.0.1:{first}?{}sentinelServiceName=main", nodes.concat());
-        Self { primary, replica, link, _sentinels: sentinels, url }
+        Self { primary, replica, _sentinels: sentinels, url }
     }
 }
 
@@ -63,27 +63,73 @@ fn is_primary(server: &RedisServer) -> bool {
     server.try_cli(&["INFO", "replication"]).is_ok_and(|info| info.contains("role:master"))
 }
 
-#[tokio::test]
-async fn a_failover_to_a_replica_that_is_behind_loses_what_it_had_not_heard_of_and_nothing_else() {
-    let (before, behind, after) = (scale(40, 1_000), scale(20, 500), scale(40, 1_000));
-    let Watched { primary, replica, link, _sentinels, url } = Watched::start().await;
-    let mut row = Row::at("failover, replica behind", primary, url).await;
-    let _worker = Role::Work(Worker { places: 4, ..row.worker("one") }).spawn();
+/// A row in which the replica has everything, a worker waits, and the queue is paused.
+async fn paused_and_followed(name: &'static str, before: usize) -> (Row, RedisServer, Vec<RedisServer>, Process) {
+    let Watched { primary, replica, _sentinels, url } = Watched::start().await;
+    let row = Row::at(name, primary, url).await;
+    let worker = Role::Work(Worker { places: 4, ..row.worker("one") }).spawn();
     row.produce(&Orders::of(before, QUICK)).await;
     row.drained().await;
     eventually(|| async { row.count(Event::Finished) == before }, PATIENCE).await;
     row.queues.pause(&row.queue).await.unwrap();
     eventually(|| async { offset(&replica) == offset(&row.server) }, PATIENCE).await;
+    (row, replica, _sentinels, worker)
+}
 
-    link.blackhole();
-    row.produce(&Orders::of(behind, QUICK)).await;
+/// The replica is not let in any more, and falls behind.
+fn lose_the_replica(primary: &RedisServer) {
+    primary.cli(&["ACL", "SETUSER", "follower", "off"]);
+    primary.cli(&["CLIENT", "KILL", "TYPE", "replica"]);
+}
+
+async fn fail_over(row: &mut Row, replica: &RedisServer) {
     assert!(is_primary(&row.server), "nobody fails over before it dies");
     row.kill_server().await;
-    let is_promoted = || async { is_primary(&replica) };
-    eventually(is_promoted, PATIENCE).await;
+    eventually(|| async { is_primary(replica) }, PATIENCE).await;
     eventually(|| row.queues.resume(&row.queue), Duration::from_secs(60)).await;
+}
+
+#[tokio::test]
+async fn a_failover_to_a_replica_that_is_behind_loses_what_it_had_not_heard_of_and_nothing_else() {
+    let (before, behind, after) = (scale(40, 1_000), scale(20, 500), scale(40, 1_000));
+    let (mut row, replica, _sentinels, _worker) = paused_and_followed("failover, replica behind", before).await;
+    lose_the_replica(&row.server);
+    row.produce(&Orders::of(behind, QUICK)).await;
+    fail_over(&mut row, &replica).await;
     row.produce(&Orders::of(after, QUICK)).await;
     let sum = row.finish(Expected { server_forgets: true, ..Expected::default() }).await;
     assert_eq!((sum.acknowledged, sum.lost), (before + behind + after, behind), "what only the old primary had");
     assert_eq!((sum.duplicated, sum.ended_twice), (0, 0));
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_as_replicated_survives_a_failover_to_a_replica_that_is_behind() {
+    let (safe, unsafe_) = (scale(20, 500), 2);
+    let (mut row, replica, _sentinels, _worker) = paused_and_followed("failover, durability replicated", 10).await;
+    for number in 0..safe + unsafe_ {
+        if number == safe {
+            lose_the_replica(&row.server);
+        }
+        let task = NewTask::new(&row.queue, KIND, QUICK);
+        let id = task.id;
+        row.journal.write_all(Event::Attempt, [id]);
+        let enqueue = || async {
+            match row.queues.enqueue_one_durably(&row.queue, task.clone(), Durability::Replicated).await {
+                Ok(_) => {
+                    row.journal.write_all(Event::Accepted, [id]);
+                    Ok(())
+                }
+                Err(Error::DurabilityNotReached { .. } | Error::DurabilityUnavailable { .. }) if number >= safe => {
+                    Ok(())
+                }
+                // A busy machine may be late; the same id is repeated.
+                Err(error) => Err(error),
+            }
+        };
+        eventually(enqueue, PATIENCE).await;
+    }
+    fail_over(&mut row, &replica).await;
+    let sum = row.finish(Expected { server_forgets: true, ..Expected::default() }).await;
+    assert_eq!((sum.attempted, sum.acknowledged), (10 + safe + unsafe_, 10 + safe), "no promise without a replica");
+    assert_eq!((sum.lost, sum.duplicated, sum.ended_twice), (0, 0, 0));
 }
