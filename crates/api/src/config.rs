@@ -21,6 +21,10 @@ pub struct ApiConfig {
     pub heartbeat: Duration,
     /// How long a client is told to wait before it opens a broken event stream again.
     pub reconnect_after: Duration,
+    /// Ready tasks above which the hint for autoscalers is `up`.
+    pub scale_up_above: u64,
+    /// Ready tasks below which it is `down`.
+    pub scale_down_below: u64,
     /// The names under which the service may be addressed.
     pub allowed_hosts: AllowedHosts,
     /// Origins (`https://console.example.org`) whose pages may change something, besides the service's own.
@@ -56,6 +60,8 @@ impl Default for ApiConfig {
             max_lease_wait: Duration::from_secs(30),
             heartbeat: Duration::from_secs(12),
             reconnect_after: Duration::from_secs(2),
+            scale_up_above: 50,
+            scale_down_below: 10,
             allowed_hosts: AllowedHosts::Loopback { also: Vec::new() },
             allowed_origins: Vec::new(),
         }

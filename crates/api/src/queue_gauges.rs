@@ -7,7 +7,9 @@ use std::{fmt::Write as _, time::Duration};
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use trackside_core::QueueName;
-use trackside_queue::{Error, Priority, QueueManager, QueueStats, metrics::MAX_LABEL_VALUES};
+use trackside_queue::{
+    Alert, AlertState, Error, MonitorHandle, Priority, QueueManager, QueueStats, metrics::MAX_LABEL_VALUES,
+};
 
 /// Tasks that are ready, by queue and priority.
 const READY: &str = "trackside_queue_ready";
@@ -18,15 +20,20 @@ const OLDEST_AGE: &str = "trackside_queue_oldest_age_seconds";
 /// 1 while the queue is paused, by queue.
 const PAUSED: &str = "trackside_queue_paused";
 
+/// Attempts that failed, and leases that ended without a result, by queue and which of both.
+const FAILURES: &str = "trackside_queue_failures_total";
+/// 1 while an alert fires, by queue and rule.
+const ALERT: &str = "trackside_queue_alert";
+
 /// How long a scrape waits for the store.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Queues asked at the same time.
 const ASKED_AT_ONCE: usize = 16;
 
 /// The gauges of at most [`MAX_LABEL_VALUES`] queues in Prometheus' text format; nothing when the store does not answer.
-pub(crate) async fn render(queues: &QueueManager) -> String {
-    match tokio::time::timeout(PATIENCE, ask(queues)).await {
-        Ok(Ok(figures)) => write(&figures),
+pub(crate) async fn render(queues: &QueueManager, monitor: &MonitorHandle) -> String {
+    match tokio::time::timeout(PATIENCE, async { tokio::try_join!(ask(queues), monitor.alerts()) }).await {
+        Ok(Ok((figures, alerts))) => write(&figures) + &write_alerts(&alerts),
         Ok(Err(error)) => {
             tracing::debug!(error = &error as &dyn std::error::Error, "a scrape is answered without the queues");
             String::new()
@@ -55,6 +62,7 @@ fn write(figures: &[(QueueName, QueueStats)]) -> String {
         family(OLDEST_AGE, "Age of the oldest task that is next"),
         family(PAUSED, "1 while the queue is paused"),
     );
+    let mut failures = format!("# HELP {FAILURES} Attempts that failed or crashed\n# TYPE {FAILURES} counter\n");
     for (queue, stats) in figures {
         for (priority, count) in Priority::ALL.into_iter().zip(stats.ready) {
             let priority = priority.as_str();
@@ -68,9 +76,20 @@ fn write(figures: &[(QueueName, QueueStats)]) -> String {
         if let Some(age) = stats.oldest_age {
             let _infallible = writeln!(oldest, "{OLDEST_AGE}{{queue=\"{queue}\"}} {}", age.as_secs_f64());
         }
+        for (event, count) in [("failed", stats.failed), ("crashed", stats.crashed)] {
+            let _infallible = writeln!(failures, "{FAILURES}{{queue=\"{queue}\",event=\"{event}\"}} {count}");
+        }
         let _infallible = writeln!(paused, "{PAUSED}{{queue=\"{queue}\"}} {}", u8::from(stats.paused));
     }
-    ready + &tasks + &oldest + &paused
+    ready + &tasks + &oldest + &paused + &failures
+}
+
+fn write_alerts(alerts: &[Alert]) -> String {
+    let firing = alerts.iter().filter(|alert| alert.state == AlertState::Firing).take(MAX_LABEL_VALUES);
+    firing.fold(family(ALERT, "1 while the alert fires"), |mut text, alert| {
+        let _infallible = writeln!(text, "{ALERT}{{queue=\"{}\",rule=\"{}\"}} 1", alert.queue, alert.rule.as_str());
+        text
+    })
 }
 
 fn family(name: &str, help: &str) -> String {

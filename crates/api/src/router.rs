@@ -52,6 +52,7 @@ fn resources() -> Vec<OpenApiRouter<ApiState>> {
         routes::stats::routes(),
         // Queues and tasks.
         routes::queues::routes(),
+        routes::alerts::routes(),
         routes::audit::routes(),
         routes::scale::routes(),
         routes::queue_tasks::routes(),

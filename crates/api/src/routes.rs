@@ -2,6 +2,7 @@
 
 pub(crate) mod agent_events;
 pub(crate) mod agents;
+pub(crate) mod alerts;
 pub(crate) mod audit;
 pub(crate) mod brake;
 pub(crate) mod dead;

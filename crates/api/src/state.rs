@@ -8,7 +8,7 @@ use trackside_control::AgentControl;
 use trackside_core::{HealthCheck, Timestamp};
 use trackside_jobs::JobService;
 use trackside_progress::ProgressTracker;
-use trackside_queue::{QueueManager, Schedules};
+use trackside_queue::{MonitorHandle, QueueManager, Schedules};
 
 use crate::{ApiConfig, WebhookSources};
 
@@ -21,6 +21,8 @@ pub struct ApiState {
     pub schedules: Schedules,
     /// Who may send webhooks.
     pub webhooks: Arc<WebhookSources>,
+    /// Rates and alerts of the queues.
+    pub monitor: MonitorHandle,
     /// Operations and their events.
     pub progress: ProgressTracker,
     /// The brake and agent status.

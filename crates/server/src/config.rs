@@ -28,6 +28,7 @@ pub(crate) struct Config {
     pub(crate) server: Server,
     pub(crate) redis: Redis,
     pub(crate) queue: Queue,
+    pub(crate) monitor: Monitor,
     pub(crate) worker: Worker,
     pub(crate) scheduler: Scheduler,
     /// By source.
@@ -72,12 +73,29 @@ pub(crate) struct Queue {
     pub(crate) lease_ms: u64,
     pub(crate) renew_every_ms: u64,
     pub(crate) max_crashes: u32,
+    pub(crate) dead_max_age_s: u64,
+    pub(crate) dead_max_count: u64,
     pub(crate) retention_s: u64,
     pub(crate) idempotency_ttl_s: u64,
     pub(crate) max_payload_bytes: usize,
     pub(crate) compress_above: usize,
     pub(crate) durability: trackside_queue::Durability,
     pub(crate) durability_timeout_ms: u64,
+}
+
+/// `[monitor]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Monitor {
+    pub(crate) every_ms: u64,
+    pub(crate) backlog_above: u64,
+    pub(crate) backlog_clear: u64,
+    pub(crate) oldest_age_above_ms: u64,
+    pub(crate) failure_rate_above: f64,
+    pub(crate) failure_rate_attempts: u64,
+    pub(crate) dead_above: u64,
+    pub(crate) scale_up_above: u64,
+    pub(crate) scale_down_below: u64,
 }
 
 /// `[worker]`

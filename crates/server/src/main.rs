@@ -1,5 +1,6 @@
 //! The `trackside` program: settings, wiring, and the commands. Everything it can do lives in the crates it joins.
 
+mod alerts;
 mod brake;
 mod cli;
 mod config;

@@ -43,6 +43,8 @@ impl Program {
             let scheduler = Scheduler::new(parts.schedules.clone(), SchedulerConfig { poll, ..Default::default() });
             workers.spawn(scheduler.run(stop.clone()));
         }
+        let (monitor, end_watching) = (parts.monitor.clone(), end());
+        keepers.spawn(async move { monitor.run(end_watching).await });
         if config.worker.enabled {
             worker::start(config, &parts, &reports, &workers, stop);
         }

@@ -87,6 +87,7 @@ fn state(
         queues: parts.queues.clone(),
         schedules: parts.schedules.clone(),
         webhooks: Arc::new(webhooks::sources(config)?),
+        monitor: parts.monitor.handle(),
         progress: parts.progress.clone(),
         control: parts.control.clone(),
         jobs: parts.jobs.clone(),
@@ -107,6 +108,8 @@ fn api_config(config: &Config) -> ApiConfig {
         max_body_bytes: server.max_body_bytes,
         request_timeout: Duration::from_millis(server.request_timeout_ms),
         heartbeat: Duration::from_millis(server.heartbeat_ms),
+        scale_up_above: config.monitor.scale_up_above,
+        scale_down_below: config.monitor.scale_down_below,
         // Beyond loopback, whatever stands in front decides under which names the service is known.
         allowed_hosts: if server.listen.ip().is_loopback() {
             AllowedHosts::Loopback { also }

@@ -11,16 +11,17 @@ use trackside_control::AgentControl;
 use trackside_core::SystemClock;
 use trackside_jobs::{JobDeps, JobService, SearchPath, ToolRegistry};
 use trackside_progress::ProgressTracker;
-use trackside_queue::{QueueManager, RedisQueueStore, Schedules};
+use trackside_queue::{QueueManager, QueueMonitor, RedisQueueStore, Schedules};
 use trackside_redis::RedisService;
 
 use self::data_dir::DataDir;
-use crate::{brake, config::Config};
+use crate::{alerts, brake, config::Config};
 
 /// The parts of a running program. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Parts {
     pub(crate) queues: QueueManager,
+    pub(crate) monitor: QueueMonitor,
     pub(crate) schedules: Schedules,
     pub(crate) progress: ProgressTracker,
     pub(crate) control: AgentControl,
@@ -73,6 +74,7 @@ pub(crate) async fn assemble(config: &Config) -> anyhow::Result<Parts> {
     let stores = stores::open(config, redis.clone()).await?;
     let queues = QueueManager::new(stores.queue, queue_config(config));
     let schedules = Schedules::new(stores.schedules, queues.clone());
+    let monitor = alerts::monitor(config, queues.clone(), stores.alerts, redis.clone());
     let progress = ProgressTracker::new(stores.progress, progress_config(config));
     let control = AgentControl::new(stores.control, trackside_control::Config::default());
     queues.on_register(Arc::new(brake::BringBrake::new(control.clone())));
@@ -88,6 +90,7 @@ pub(crate) async fn assemble(config: &Config) -> anyhow::Result<Parts> {
     });
     Ok(Parts {
         queues,
+        monitor,
         schedules,
         progress,
         control,
@@ -127,6 +130,8 @@ fn queue_config(config: &Config) -> trackside_queue::Config {
         renew_every: Duration::from_millis(queue.renew_every_ms),
         max_crashes: NonZeroU32::new(queue.max_crashes).unwrap_or(NonZeroU32::MIN),
         retention: Duration::from_secs(queue.retention_s),
+        dead_max_age: Duration::from_secs(queue.dead_max_age_s),
+        dead_max_count: queue.dead_max_count,
         idempotency_ttl: Duration::from_secs(queue.idempotency_ttl_s),
         max_payload_bytes: queue.max_payload_bytes,
         compress_above: queue.compress_above,

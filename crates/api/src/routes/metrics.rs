@@ -23,6 +23,6 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
     responses((status = OK, body = String, content_type = "text/plain"))
 )]
 async fn metrics(State(state): State<ApiState>) -> Response {
-    let queues = queue_gauges::render(&state.queues).await;
+    let queues = queue_gauges::render(&state.queues, &state.monitor).await;
     ([(header::CONTENT_TYPE, EXPOSITION)], state.metrics.gather() + &queues).into_response()
 }

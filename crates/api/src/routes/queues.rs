@@ -4,21 +4,16 @@ use axum::{Json, extract::State};
 use futures::future::try_join_all;
 use serde::Serialize;
 use trackside_core::QueueName;
-use trackside_queue::QueueStats;
+use trackside_queue::{QueueActivity, QueueStats};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    ApiState,
+    ApiConfig, ApiState,
     extract::{StrictPath, StrictQuery},
     problem::Problem,
     wire::{self, PageQuery},
 };
-
-/// Ready tasks above which more workers are wanted.
-const SCALE_UP_ABOVE: u64 = 50;
-/// Ready tasks below which fewer workers would do.
-const SCALE_DOWN_BELOW: u64 = 10;
 
 /// One queue: what waits in it, what runs, and what went wrong.
 #[derive(Debug, Serialize, ToSchema)]
@@ -52,6 +47,25 @@ pub(crate) struct QueueView {
     completed: u64,
     /// Tasks ever called off.
     cancelled: u64,
+    /// Attempts that ever failed.
+    failed: u64,
+    /// Leases that ever ended without a result: their worker died, or lost its connection.
+    crashed: u64,
+    /// What went on during the last minute; `null` when this process has not watched the queue yet.
+    rates: Option<RatesView>,
+}
+
+/// What went on in a queue during the last minute.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = QueueRates)]
+struct RatesView {
+    /// The time that was watched: a minute, or less when the service has just started.
+    window_ms: u64,
+    created_per_s: f64,
+    completed_per_s: f64,
+    failed_per_s: f64,
+    /// The part of the attempts that failed, from 0 to 1.
+    failure_rate: f64,
 }
 
 /// Ready tasks of each level.
@@ -63,7 +77,7 @@ struct ReadyByLevel {
     low: u64,
 }
 
-/// Whether the number of workers fits the backlog: `up` above 50 ready tasks, `down` below 10.
+/// Whether the number of workers fits the backlog: `up` above 50 ready tasks, `down` below 10, unless configured otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum ScaleHint {
@@ -159,13 +173,13 @@ pub(crate) async fn require(state: &ApiState, queue: &QueueName) -> Result<(), P
 
 /// The queue as it is now.
 pub(crate) async fn view(state: &ApiState, queue: &QueueName) -> Result<QueueView, Problem> {
-    Ok(QueueView::of(queue, &state.queues.stats(queue).await?))
+    Ok(QueueView::of(state, queue, &state.queues.stats(queue).await?))
 }
 
 // === impl QueueView ===
 
 impl QueueView {
-    fn of(queue: &QueueName, stats: &QueueStats) -> Self {
+    fn of(state: &ApiState, queue: &QueueName, stats: &QueueStats) -> Self {
         let [critical, high, normal, low] = stats.ready;
         let depth = stats.ready.iter().sum();
         Self {
@@ -179,10 +193,27 @@ impl QueueView {
             dead: stats.dead,
             oldest_age_ms: stats.oldest_age.map(wire::millis),
             paused: stats.paused,
-            scale_hint: ScaleHint::of(depth),
+            scale_hint: ScaleHint::of(depth, &state.config),
             created: stats.created,
             completed: stats.completed,
             cancelled: stats.cancelled,
+            failed: stats.failed,
+            crashed: stats.crashed,
+            rates: state.monitor.activity(queue).map(Into::into),
+        }
+    }
+}
+
+// === impl RatesView ===
+
+impl From<QueueActivity> for RatesView {
+    fn from(activity: QueueActivity) -> Self {
+        Self {
+            window_ms: wire::millis(activity.window),
+            created_per_s: activity.created_per_s,
+            completed_per_s: activity.completed_per_s,
+            failed_per_s: activity.failed_per_s,
+            failure_rate: activity.failure_rate,
         }
     }
 }
@@ -190,10 +221,10 @@ impl QueueView {
 // === impl ScaleHint ===
 
 impl ScaleHint {
-    pub(crate) const fn of(depth: u64) -> Self {
+    pub(crate) const fn of(depth: u64, config: &ApiConfig) -> Self {
         match depth {
-            depth if depth > SCALE_UP_ABOVE => Self::Up,
-            depth if depth < SCALE_DOWN_BELOW => Self::Down,
+            depth if depth > config.scale_up_above => Self::Up,
+            depth if depth < config.scale_down_below => Self::Down,
             _ => Self::Hold,
         }
     }
@@ -205,7 +236,7 @@ mod tests {
 
     #[test]
     fn the_hint_follows_the_backlog() {
-        let hints = [0, 9, 10, 50, 51].map(ScaleHint::of);
+        let hints = [0, 9, 10, 50, 51].map(|depth| ScaleHint::of(depth, &ApiConfig::default()));
         assert_eq!(hints, [ScaleHint::Down, ScaleHint::Down, ScaleHint::Hold, ScaleHint::Hold, ScaleHint::Up]);
     }
 }

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::queues::{ScaleHint, require};
-use crate::{ApiState, extract::StrictPath, problem::Problem, wire};
+use crate::{ApiConfig, ApiState, extract::StrictPath, problem::Problem, wire};
 
 /// The work of a queue in numbers for an autoscaler. KEDA's `metrics-api` trigger reads one of them with
 /// `valueLocation: desired_load`.
@@ -46,13 +46,13 @@ async fn scale(
 ) -> Result<Json<ScaleView>, Problem> {
     require(&state, &queue).await?;
     let stats = state.queues.stats(&queue).await?;
-    Ok(Json(ScaleView::of(&queue, &stats)))
+    Ok(Json(ScaleView::of(&queue, &stats, &state.config)))
 }
 
 // === impl ScaleView ===
 
 impl ScaleView {
-    fn of(queue: &QueueName, stats: &QueueStats) -> Self {
+    fn of(queue: &QueueName, stats: &QueueStats, config: &ApiConfig) -> Self {
         let backlog = stats.ready.iter().sum();
         let wanted = if stats.paused { 0 } else { backlog };
         Self {
@@ -61,7 +61,7 @@ impl ScaleView {
             running: stats.active,
             desired_load: wanted + stats.active,
             oldest_age_ms: stats.oldest_age.map(wire::millis),
-            scale_hint: ScaleHint::of(wanted),
+            scale_hint: ScaleHint::of(wanted, config),
         }
     }
 }

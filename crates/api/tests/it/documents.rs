@@ -31,6 +31,7 @@ const OPERATIONS: &[&str] = &[
     "GET /v1/agents/{user_id}/brake",
     "GET /v1/agents/{user_id}/events",
     "GET /v1/agents/{user_id}/ws",
+    "GET /v1/alerts",
     "GET /v1/brake",
     "GET /v1/progress/{id}",
     "GET /v1/progress/{id}/events",

@@ -1,8 +1,10 @@
 //! Queues: enqueue, look, pause, page.
 
-use serde_json::{Value, json};
+use std::{sync::Arc, time::Duration};
 
-use trackside_queue::QueuePolicy;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use trackside_queue::{AlertBoard, MonitorConfig, QueueMonitor, QueuePolicy};
 
 use crate::service::{Service, body, problem};
 
@@ -204,4 +206,49 @@ async fn a_promise_that_the_store_cannot_keep_is_refused() {
     let refused = problem(send(mixed).await.unwrap(), 422, "invalid-request").await;
     assert_eq!(refused["errors"][0]["field"], "[1].durability");
     assert_eq!(service.read("/v1/queues/exports").await["depth"], 1);
+}
+
+#[tokio::test]
+async fn a_backlog_fires_an_alert_that_is_resolved_when_it_is_worked_off() {
+    let service = Service::start().await;
+    let tasks: Vec<Value> = (0..101).map(|n| json!({"kind": "k", "payload": n})).collect();
+    body(service.post("/v1/queues/exports/tasks").json(&tasks).send().await.unwrap(), 202).await;
+    let config = MonitorConfig { every: Duration::from_millis(20), ..MonitorConfig::default() };
+    let board: Arc<dyn AlertBoard> = Arc::clone(&service.board) as _;
+    let (monitor, end) = (QueueMonitor::new(service.state.queues.clone(), board, config), CancellationToken::new());
+    let watching = tokio::spawn(monitor.run(end.clone()));
+    let firing = eventually(async || {
+        let alerts = service.read("/v1/alerts").await;
+        alerts["firing"].get(0).cloned()
+    })
+    .await;
+    assert_eq!((&firing["queue"], &firing["rule"]), (&json!("exports"), &json!("backlog")));
+    assert_eq!(
+        (&firing["value"], &firing["threshold"], &firing["resolved_at"]),
+        (&json!(101.0), &json!(100.0), &Value::Null)
+    );
+    let metrics = service.get("/metrics").send().await.unwrap().text().await.unwrap();
+    assert!(metrics.contains("trackside_queue_alert{queue=\"exports\",rule=\"backlog\"} 1"), "{metrics}");
+    assert!(metrics.contains("trackside_queue_failures_total{queue=\"exports\",event=\"failed\"} 0"), "{metrics}");
+
+    let lease = json!({"worker_id": "w-1", "max_tasks": 21});
+    body(service.post("/v1/queues/exports/lease").json(&lease).send().await.unwrap(), 200).await;
+    let resolved = eventually(async || {
+        let alerts = service.read("/v1/alerts").await;
+        alerts["recent"].get(0).cloned()
+    })
+    .await;
+    assert_eq!((&resolved["since"], resolved["resolved_at"].is_string()), (&firing["since"], true));
+    end.cancel();
+    watching.await.unwrap();
+}
+
+async fn eventually(look: impl AsyncFn() -> Option<Value>) -> Value {
+    for _ in 0..1_000 {
+        if let Some(seen) = look().await {
+            return seen;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("it did not happen in time");
 }

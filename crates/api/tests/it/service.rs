@@ -16,13 +16,15 @@ use trackside_core::{Clock, SystemClock, Timestamp};
 use trackside_jobs::{JobDeps, JobService, MemoryJobStatusStore, MemoryJobUpdates, SqliteJobHistory, ToolRegistry};
 use trackside_progress::{MemoryProgressStore, ProgressStore, ProgressTracker};
 use trackside_queue::{
-    MemoryQueueStore, MemoryScheduleStore, QueueManager, QueueStore, Scheduler, SchedulerConfig, Schedules,
+    MemoryAlertBoard, MemoryQueueStore, MemoryScheduleStore, MonitorConfig, QueueManager, QueueMonitor, QueueStore,
+    Scheduler, SchedulerConfig, Schedules,
 };
 
 /// A service on a free port, which ends with the value.
 pub(crate) struct Service {
     pub(crate) url: String,
     pub(crate) state: ApiState,
+    pub(crate) board: Arc<MemoryAlertBoard>,
     client: Client,
     _stop: DropGuard,
     _data: TempDir,
@@ -31,6 +33,7 @@ pub(crate) struct Service {
 /// What a service is made of.
 pub(crate) struct Setup {
     pub(crate) state: ApiState,
+    board: Arc<MemoryAlertBoard>,
     /// Job history, tools and outputs.
     data: TempDir,
 }
@@ -93,13 +96,16 @@ pub(crate) async fn setup_of(queues: Arc<dyn QueueStore>, progress: Arc<dyn Prog
         history: Arc::new(SqliteJobHistory::open(data.path().join("history.sqlite")).await.unwrap()),
         status: Arc::new(MemoryJobStatusStore::default()),
         updates: Arc::new(MemoryJobUpdates::default()),
-        clock,
+        clock: clock.clone(),
         config: trackside_jobs::Config::new(data.path()),
     });
+    let board = Arc::new(MemoryAlertBoard::new(Arc::clone(&clock) as Arc<dyn Clock>));
+    let monitor = QueueMonitor::new(queues.clone(), Arc::clone(&board) as _, MonitorConfig::default());
     let state = ApiState {
         schedules: Schedules::new(Arc::new(MemoryScheduleStore::new(Arc::new(SystemClock::default()))), queues.clone()),
         webhooks: Arc::default(),
         queues,
+        monitor: monitor.handle(),
         progress,
         control: AgentControl::new(Arc::new(bus), trackside_control::Config::default()),
         jobs,
@@ -111,7 +117,7 @@ pub(crate) async fn setup_of(queues: Arc<dyn QueueStore>, progress: Arc<dyn Prog
         build: BuildInfo { version: "0.0.0-test", started_at: Timestamp::now() },
         config: Arc::new(ApiConfig::default()),
     };
-    Setup { state, data }
+    Setup { state, board, data }
 }
 
 /// A folder with a tool that tells its progress and leaves a greeting.
@@ -150,7 +156,7 @@ impl Service {
         Self::with(setup).await
     }
 
-    pub(crate) async fn with(Setup { state, data }: Setup) -> Self {
+    pub(crate) async fn with(Setup { state, board, data }: Setup) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let stop = CancellationToken::new();
@@ -162,7 +168,7 @@ impl Service {
         tokio::spawn(async move { control.run(control_stop).await });
         tokio::spawn(async move { progress.run(progress_stop).await });
         tokio::spawn(async move { axum::serve(listener, app).with_graceful_shutdown(stopped).await });
-        Self { url, state, client: Client::new(), _stop: stop.drop_guard(), _data: data }
+        Self { url, state, board, client: Client::new(), _stop: stop.drop_guard(), _data: data }
     }
 
     pub(crate) fn get(&self, path: &str) -> RequestBuilder {

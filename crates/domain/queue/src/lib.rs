@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod alerts;
 mod audit;
 mod causes;
 mod config;
@@ -14,6 +15,7 @@ mod limits;
 mod manager;
 mod memory;
 pub mod metrics;
+mod monitor;
 mod policy;
 mod processor;
 #[cfg(feature = "redis")]
@@ -22,6 +24,9 @@ mod schedule;
 mod store;
 mod task;
 
+#[cfg(feature = "redis")]
+pub use alerts::RedisAlertBoard;
+pub use alerts::{Alert, AlertBoard, AlertRule, AlertState, MemoryAlertBoard, Observation};
 pub use audit::{Places, QueueAudit};
 pub use config::Config;
 pub use error::Error;
@@ -31,6 +36,7 @@ pub use manager::{
     CancelOutcome, ExtendRequest, Extension, ItemResult, LeaseRequest, MIN_LEASE, QueueManager, RegistrationHook,
 };
 pub use memory::MemoryQueueStore;
+pub use monitor::{AlertNotifier, MonitorConfig, MonitorHandle, QueueActivity, QueueMonitor, Thresholds};
 pub use policy::{QueuePolicy, Rate};
 pub use processor::{
     Handlers, ProcessorConfig, ProcessorHandle, ProcessorState, ProcessorStatus, ProgressReport, ProgressSink,

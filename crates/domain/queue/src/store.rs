@@ -351,4 +351,8 @@ pub struct QueueStats {
     pub cancelled: u64,
     /// Dead letters ever purged.
     pub purged: u64,
+    /// Attempts that ever failed (Q-L8).
+    pub failed: u64,
+    /// Leases that ever ended unsettled (Q-L9).
+    pub crashed: u64,
 }

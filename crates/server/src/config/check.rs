@@ -9,7 +9,7 @@ use super::Config;
 
 /// Refuses settings that cannot work, with the key and what to do.
 pub(super) fn check(config: &Config) -> anyhow::Result<()> {
-    let Config { server, queue, worker, scheduler, redis, history, .. } = config;
+    let Config { server, queue, monitor, worker, scheduler, redis, history, .. } = config;
     ensure!(
         server.listen.ip().is_loopback() || server.allow_insecure,
         "server.listen = {}: without credentials the service listens on loopback only; \
@@ -31,6 +31,24 @@ pub(super) fn check(config: &Config) -> anyhow::Result<()> {
         "queue.renew_every_ms = {} must be at most half of queue.lease_ms = {}",
         queue.renew_every_ms,
         queue.lease_ms
+    );
+    ensure!(monitor.every_ms >= 100, "monitor.every_ms = {}: at least 100", monitor.every_ms);
+    ensure!(
+        (0.0..=1.0).contains(&monitor.failure_rate_above),
+        "monitor.failure_rate_above = {}: from 0 to 1",
+        monitor.failure_rate_above
+    );
+    ensure!(
+        monitor.backlog_clear <= monitor.backlog_above || monitor.backlog_above == 0,
+        "monitor.backlog_clear = {} must not be above monitor.backlog_above = {}",
+        monitor.backlog_clear,
+        monitor.backlog_above
+    );
+    ensure!(
+        monitor.scale_down_below <= monitor.scale_up_above,
+        "monitor.scale_down_below = {} must not be above monitor.scale_up_above = {}",
+        monitor.scale_down_below,
+        monitor.scale_up_above
     );
     ensure!(
         server.heartbeat_ms > 0 && server.heartbeat_ms <= 15_000,

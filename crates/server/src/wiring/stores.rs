@@ -13,7 +13,8 @@ use trackside_jobs::{
 };
 use trackside_progress::{MemoryProgressStore, ProgressStore, RedisProgressStore};
 use trackside_queue::{
-    MemoryQueueStore, MemoryScheduleStore, QueueStore, RedisQueueStore, RedisScheduleStore, ScheduleStore,
+    AlertBoard, MemoryAlertBoard, MemoryQueueStore, MemoryScheduleStore, QueueStore, RedisAlertBoard, RedisQueueStore,
+    RedisScheduleStore, ScheduleStore,
 };
 use trackside_redis::{RedisService, TlsConfig};
 
@@ -23,6 +24,7 @@ use crate::config::Config;
 pub(super) struct Stores {
     pub(super) queue: Arc<dyn QueueStore>,
     pub(super) schedules: Arc<dyn ScheduleStore>,
+    pub(super) alerts: Arc<dyn AlertBoard>,
     pub(super) progress: Arc<dyn ProgressStore>,
     pub(super) control: Arc<dyn ControlBus>,
     pub(super) status: Arc<dyn JobStatusStore>,
@@ -65,6 +67,7 @@ pub(super) async fn open(config: &Config, redis: Option<RedisService>) -> anyhow
         Some((redis, store)) => Stores {
             queue: Arc::new(store.clone()),
             schedules: Arc::new(RedisScheduleStore::new(redis.clone())),
+            alerts: Arc::new(RedisAlertBoard::new(redis.clone())),
             progress: Arc::new(RedisProgressStore::new(redis.clone(), &progress)),
             control: Arc::new(RedisControlBus::new(redis.clone())),
             status: Arc::new(RedisJobStatusStore::new(redis.clone())),
@@ -77,6 +80,7 @@ pub(super) async fn open(config: &Config, redis: Option<RedisService>) -> anyhow
         None => Stores {
             queue: Arc::new(MemoryQueueStore::new(queue, Arc::clone(&clock))),
             schedules: Arc::new(MemoryScheduleStore::new(Arc::clone(&clock))),
+            alerts: Arc::new(MemoryAlertBoard::new(Arc::clone(&clock))),
             progress: Arc::new(MemoryProgressStore::new(progress, Arc::clone(&clock))),
             control: Arc::new(MemoryControlBus::new(Arc::clone(&clock))),
             status: Arc::new(MemoryJobStatusStore::default()),

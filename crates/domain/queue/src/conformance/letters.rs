@@ -113,6 +113,8 @@ pub async fn l31_a_task_tells_the_attempts_that_failed(harness: &impl Harness) -
     assert_eq!(letter.status.history[9].error, "the last one");
     driver.store().purge_dead(&driver.queue, &[task.id.into()]).await?;
     assert_eq!(driver.history(task.id).await?, letter.status.history);
+    let stats = driver.stats().await?;
+    assert_eq!((stats.failed, stats.crashed), (13, 1), "both are counted, and apart");
     Ok(())
 }
 

@@ -57,6 +57,8 @@ pub(super) struct Counters {
     pub(super) completed: u64,
     pub(super) cancelled: u64,
     pub(super) purged: u64,
+    pub(super) failed: u64,
+    pub(super) crashed: u64,
 }
 
 /// An unfinished task.

@@ -66,6 +66,7 @@ impl Queue {
             }
             (Outcome::Failed { error, retryable, retry_after }, None) => {
                 task.failed += 1;
+                self.counters.failed += 1;
                 task.error = Some(limits::reason(error).to_owned());
                 let (started_at, worker) = (lease.started_at, lease.worker.clone());
                 task.remember(task.failed, started_at, &worker, now, error);
@@ -159,6 +160,7 @@ impl Queue {
                 continue;
             }
             task.crashes += 1;
+            self.counters.crashed += 1;
             if let Some((started_at, worker)) = task.last_attempt.clone() {
                 task.remember(task.failed + 1, started_at, &worker, now, limits::LEASE_ENDED);
             }

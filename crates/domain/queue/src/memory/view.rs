@@ -51,6 +51,8 @@ impl Queue {
             completed: self.counters.completed,
             cancelled: self.counters.cancelled,
             purged: self.counters.purged,
+            failed: self.counters.failed,
+            crashed: self.counters.crashed,
         }
     }
 

@@ -22,6 +22,6 @@ local function remember(header, attempt, started, worker, text)
 end
 
 -- Counts events of the queue by their name in META.
-local function count(event, number)
+local function tally(event, number)
   if number > 0 then redis.call('HINCRBY', META, event, number) end
 end

@@ -31,6 +31,7 @@
 //! | `T:rates` | hash | `queue` or `<tenant>` → when the rate limit is free again | after the longest period |
 //! | `T:workers` | hash | worker → when it was last seen, its places and what it runs | a minute after the last sign of life |
 //! | `T:meta` | hash | `paused`, `policy` (as `policy.rs` writes it), `fence`, counters, `braked` (engaged brakes), `gone_<level>` (ids in a list whose task was cancelled), times of the last step and grace, `kept` (1 when a task ever asked for a retention of its own), `durable` (when somebody last waited for durability) | never: the queue's own state |
+//! | `trackside:alerts` | hash | `<queue> <rule>` → state, times and measure of each alert, described in `alerts/redis.rs` | a day after the last change |
 //! | `trackside:queues` | set | the names of all known queues | never: the index |
 //!
 //! All times are milliseconds since 1970 by the server's clock. Ids are in the short form of

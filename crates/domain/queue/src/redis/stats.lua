@@ -3,10 +3,10 @@
 -- KEYS: as in lib.lua.
 -- ARGV: as in lib.lua.
 -- Returns: ready tasks of the four levels, active, delayed, parked, dead, age of the oldest head in milliseconds (-1
---          when nothing is ready), paused, created, completed, cancelled, purged.
+--          when nothing is ready), paused, created, completed, cancelled, purged, failed, crashed.
 -- Bound: counters, and 16 elements of each level.
 local meta = redis.call('HMGET', META, 'paused', 'created', 'completed', 'cancelled', 'purged',
-  'gone_c', 'gone_h', 'gone_n', 'gone_l')
+  'gone_c', 'gone_h', 'gone_n', 'gone_l', 'failed', 'crashed')
 local reply, oldest = {}, now + 1
 for i, level in ipairs(LEVELS) do
   reply[i] = math.max(redis.call('LLEN', READY[level]) - tonumber(meta[5 + i] or 0), 0)
@@ -23,4 +23,5 @@ for i, key in ipairs({ LEASE, DELAYED, PARKED, DEAD }) do reply[4 + i] = redis.c
 reply[9] = oldest > now and -1 or now - oldest
 reply[10] = meta[1] == '1' and 1 or 0
 for i = 2, 5 do reply[9 + i] = tonumber(meta[i] or 0) end
+reply[15], reply[16] = tonumber(meta[10] or 0), tonumber(meta[11] or 0)
 return reply

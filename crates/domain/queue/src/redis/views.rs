@@ -103,8 +103,8 @@ pub(super) fn peeked(reply: Reply) -> Result<Vec<PeekedTask>, Error> {
 
 pub(super) fn stats(reply: Reply) -> Result<QueueStats, Error> {
     let shape = |error| failed(STATS.name(), error);
-    let numbers = reply.into_array_of::<14>().map_err(shape)?;
-    let mut counts = [0_u64; 14];
+    let numbers = reply.into_array_of::<16>().map_err(shape)?;
+    let mut counts = [0_u64; 16];
     for (count, number) in counts.iter_mut().zip(&numbers) {
         // Only the age may be negative: nothing is ready.
         *count = u64::try_from(number.as_int().map_err(shape)?).unwrap_or(u64::MAX);
@@ -124,6 +124,8 @@ pub(super) fn stats(reply: Reply) -> Result<QueueStats, Error> {
         completed,
         cancelled,
         purged,
+        failures,
+        crashed,
     ] = counts;
     Ok(QueueStats {
         ready: [critical, high, normal, low],
@@ -137,6 +139,8 @@ pub(super) fn stats(reply: Reply) -> Result<QueueStats, Error> {
         completed,
         cancelled,
         purged,
+        failed: failures,
+        crashed,
     })
 }
 

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test, also in its helpers")]
 
+mod alerts;
 #[cfg(feature = "redis")]
 mod kit;
 mod manager;

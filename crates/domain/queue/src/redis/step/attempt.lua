@@ -31,6 +31,13 @@ local function attempt(record, own, outcome, text, given)
   return is_readable and outcome or 'd', changed, due
 end
 
+-- The owner of a task and the first line of its record, as a final record has them.
+local function owner_and_line(own, id)
+  if string.find(own, '\n', 1, true) then return own end
+  -- Claimed by a version that did not write the line.
+  return own .. '\n' .. (string.match(redis.call('HGET', TASKS, id) or '', '^[^\n]*\n') or '\n')
+end
+
 -- What was answered when this fence settled the task, if it did.
 local function repeated(id, fence, bucket, record, before)
   if before then return before.fence == fence and before.state or '-' end

@@ -49,5 +49,6 @@ local function reap(since, until_, head)
   many('HSET', TASKS, kept)
   bury(dead)
   to_heads(returned, records)
+  tally('crashed', #kept / 2)
   return cancelled
 end

@@ -6,13 +6,6 @@
 -- Returns: for each the state it has now, or '-' when the lease is lost.
 -- Bound: 256 settlements, about ten variadic commands; a record is read only of what stays unfinished.
 
--- The owner of a task and the first line of its record, as a final record has them.
-local function owner_and_line(own, id)
-  if string.find(own, '\n', 1, true) then return own end
-  -- Claimed by a version that did not write the line.
-  return own .. '\n' .. (string.match(redis.call('HGET', TASKS, id) or '', '^[^\n]*\n') or '\n')
-end
-
 local function settle(count, at)
   if count == 0 then return {} end
   local ids, answers, done = {}, {}, {}
@@ -56,5 +49,6 @@ local function settle(count, at)
   many('ZADD', DELAYED, delayed)
   bury(dead)
   to_heads(released, records)
+  tally('failed', #dead + #delayed / 2)
   return answers
 end
