@@ -67,8 +67,10 @@ pub(crate) fn json(field: &'static str, bytes: &[u8], config: &Config) -> Result
     if bytes.len() > config.max_payload_bytes {
         return invalid(field, format!("{} bytes, at most {}", bytes.len(), config.max_payload_bytes));
     }
-    match serde_json::from_slice::<IgnoredAny>(bytes) {
-        Ok(_) => Ok(()),
+    // What is skipped by `IgnoredAny` is not looked at as text.
+    match std::str::from_utf8(bytes).map(serde_json::from_str::<IgnoredAny>) {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => invalid(field, format!("not JSON: {error}")),
         Err(error) => invalid(field, format!("not JSON: {error}")),
     }
 }

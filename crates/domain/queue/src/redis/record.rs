@@ -33,8 +33,8 @@ use trackside_core::{CorrelationId, QueueName, TaskId, Timestamp, TraceParent, U
 
 use super::{attributes, compress};
 use crate::{
-    ClaimedTask, DEFAULT_MAX_ATTEMPTS, Fence, NewTask, PastAttempt, Priority, RetryPolicy, TaskState, TaskStatus,
-    limits,
+    ClaimedTask, Config, DEFAULT_MAX_ATTEMPTS, Error, Fence, NewTask, PastAttempt, Priority, RetryPolicy, TaskState,
+    TaskStatus, limits, manager::check_json,
 };
 
 /// A record, read.
@@ -91,6 +91,9 @@ pub(super) struct Header {
     started_ms: Option<u64>,
     #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
     worker_id: Option<String>,
+    /// 1 when a plain client pushed it.
+    #[serde(rename = "f", default, skip_serializing_if = "is_zero")]
+    foreign: u32,
 }
 
 /// What a record says beyond the reach of its reader, such as a text where a number belongs.
@@ -132,6 +135,18 @@ impl Record {
     /// The payload as it was handed in; where it cannot be read, what is stored in its place.
     pub(super) fn payload(&self) -> Bytes {
         compress::unpack(&self.stored).unwrap_or_else(|| self.stored.clone())
+    }
+
+    /// Why nobody can work on what a plain client pushed: scripts take for JSON what no handler could read, such as `NaN`
+    /// or text that is not UTF-8, and know no limit.
+    pub(super) fn objection(&self, config: &Config) -> Option<String> {
+        if self.header.foreign == 0 {
+            return None;
+        }
+        match check_json("payload", &self.stored, config) {
+            Err(Error::InvalidTask { reason, .. }) => Some(format!("{reason}; pushed by a client that is not ours")),
+            _ => None,
+        }
     }
 
     /// The task as its claim hands it out; `None` when its payload cannot be read.

@@ -12,7 +12,7 @@ use super::{
     record::{self, Claim, Record, UNREADABLE},
     scripts::{SCRIPT_TASKS, STEP},
 };
-use crate::{Error, Fence, Order, Outcome, Renewed, Settled, Settlement, Step, StepReply, limits};
+use crate::{Config, Error, Fence, Order, Outcome, Renewed, Settled, Settlement, Step, StepReply, limits};
 
 /// Ids that a step brings for elements of plain clients besides its credits: some may be no tasks at all.
 const EXTRA_IDS: usize = 32;
@@ -121,7 +121,7 @@ impl Inner {
             call = call.id(TaskId::generate(&line.name));
         }
         let reply = call.run(self, &STEP).await?;
-        let mut round = read(reply, &line.name, step.lease).map_err(|error| match error {
+        let mut round = read(reply, &line.name, step.lease, config).map_err(|error| match error {
             Unread::Shape(error) => failed(STEP.name(), error),
             Unread::Meaning(what) => unexpected(&STEP, what),
         })?;
@@ -167,7 +167,7 @@ impl From<trackside_redis::Error> for Unread {
     }
 }
 
-fn read(reply: Reply, queue: &QueueName, usual_lease: Duration) -> Result<Round, Unread> {
+fn read(reply: Reply, queue: &QueueName, usual_lease: Duration, config: &Config) -> Result<Round, Unread> {
     let [settled, renewed, rows, next_due, more_ready, paused, now, missing_ids, cancelled] = reply.into_array_of()?;
     let now = Timestamp::from_millis(now.as_u64()?);
     let mut settle = Vec::new();
@@ -186,13 +186,19 @@ fn read(reply: Reply, queue: &QueueName, usual_lease: Duration) -> Result<Round,
             lease: usual_lease,
             now,
         };
-        match Record::read(&record.into_bytes()?).and_then(|record| record.claimed(queue, claim)) {
-            Some(task) => claimed.push(task),
-            None => {
-                let outcome = Outcome::Failed { error: UNREADABLE.into(), retryable: false, retry_after: None };
-                settle.push(Settlement { id: claim.id, fence: claim.fence, outcome });
-            }
-        }
+        let record = Record::read(&record.into_bytes()?);
+        let error = match record.as_ref().and_then(|record| record.objection(config)) {
+            Some(objection) => objection,
+            None => match record.and_then(|record| record.claimed(queue, claim)) {
+                Some(task) => {
+                    claimed.push(task);
+                    continue;
+                }
+                None => UNREADABLE.into(),
+            },
+        };
+        let outcome = Outcome::Failed { error, retryable: false, retry_after: None };
+        settle.push(Settlement { id: claim.id, fence: claim.fence, outcome });
     }
     for [id, fence] in chunks::<2>(cancelled)? {
         // The script puts the reason of the order in the place of this one.

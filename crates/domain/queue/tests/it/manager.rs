@@ -46,6 +46,7 @@ async fn what_is_wrong_with_a_task_is_said_by_field_and_nothing_is_added() {
         ("payload", NewTask::new(&bench.queue, "work", "{\"open\": ")),
         ("payload", NewTask::new(&bench.queue, "work", "{} {}")),
         ("payload", NewTask::new(&bench.queue, "work", "")),
+        ("payload", NewTask::new(&bench.queue, "work", &b"{\"a\": \"\xff\"}"[..])),
         ("payload", NewTask::new(&bench.queue, "work", format!("\"{}\"", "x".repeat(256 * 1024)))),
         ("project_id", with(TaskOptions { project_id: Some(String::new()), ..TaskOptions::default() })),
         ("tenant_id", with(TaskOptions { tenant_id: Some("a\0b".into()), ..TaskOptions::default() })),

@@ -98,8 +98,17 @@ async fn pushed_elements_keep_their_turn_among_tasks() {
 async fn what_is_no_json_object_is_a_dead_letter_with_the_reason() {
     let redis = OnRedis::shared().await;
     let queue = redis.queue();
-    // The last one is as long as an id and made of the same letters.
-    let elements = ["plain words", "[1, 2]", "7", "\"text\"", "{\"open\": ", "abcdefghijklmnopqrstuv"];
+    // The last two are as long as an id and made of the same letters, one of them in the places where an id has them.
+    let elements = [
+        "plain words",
+        "[1, 2]",
+        "[[{\"kind\": \"k\"}]]",
+        "7",
+        "\"text\"",
+        "{\"open\": ",
+        "abcdefghijklmnopqrstuv",
+        "abcdefghRjklmnopqrstuk",
+    ];
     push(&redis, queue.as_str(), &elements).await;
     let task = new_task(&queue);
     redis.store.enqueue(&queue, std::slice::from_ref(&task)).await.unwrap();
@@ -114,7 +123,44 @@ async fn what_is_no_json_object_is_a_dead_letter_with_the_reason() {
     assert_eq!(payloads, expected);
     assert!(letters.iter().all(|letter| letter.status.error.as_ref().is_some_and(|error| error.contains("not"))));
     let stats = redis.store.stats(&queue).await.unwrap();
-    assert_eq!((stats.created, stats.dead, stats.active), (7, 6, 1));
+    assert_eq!((stats.created, stats.dead, stats.active), (9, 8, 1));
+}
+
+#[tokio::test]
+async fn what_only_looks_like_json_is_a_dead_letter_with_the_reason() {
+    let (redis, server) = (OnRedis::shared().await, RedisServer::shared().await);
+    let queue = redis.queue();
+    let list = redis.key(&format!("{queue}:queue"));
+    // What Redis' own reader of JSON takes and no other one does, as Lua writes it; and what is too long.
+    let elements = [
+        r#"{"a": NaN}"#,
+        r#"{"a": -Infinity}"#,
+        r#"{"a": 0x10}"#,
+        r#"{"a": "\1"}"#,
+        r#"{"a": "\255"}"#,
+        r#"{"a": "line\nbreak"}"#,
+    ];
+    for element in elements {
+        server.cli(&["EVAL", &format!("return redis.call('LPUSH', KEYS[1], '{element}')"), "1", &list]);
+    }
+    let long = "return redis.call('LPUSH', KEYS[1], '{\"a\": \"' .. string.rep('x', 300 * 1024) .. '\"}')";
+    server.cli(&["EVAL", long, "1", &list]);
+    let task = new_task(&queue);
+    redis.store.enqueue(&queue, std::slice::from_ref(&task)).await.unwrap();
+
+    let mut claimed = Vec::new();
+    while claimed.is_empty() {
+        claimed = claim(&redis.store, &queue, 3).await.claimed;
+    }
+    assert_eq!(claimed.iter().map(|it| it.id).collect::<Vec<_>>(), [task.id], "they hold nothing up");
+    let letters = redis.store.dead_letters(&queue, None, 20).await.unwrap();
+    assert_eq!(letters.len(), elements.len() + 1);
+    for letter in &letters {
+        let reason = letter.status.error.as_deref().unwrap();
+        let expected = if letter.payload.len() > 1_000 { "bytes, at most" } else { "not JSON" };
+        assert!(reason.contains(expected) && reason.contains("a client that is not ours"), "{reason}");
+    }
+    assert!(letters.iter().any(|letter| letter.payload.as_ref() == b"{\"a\": \"\xff\"}"), "kept byte for byte");
 }
 
 #[tokio::test]
