@@ -1,4 +1,4 @@
-//! `/v1/tasks/{id}/ack`, `/fail`, `/extend`, `/progress`: what the holder of a lease says, each time with its fence.
+//! `/v1/tasks/{id}/ack`, `/fail`, `/release`, `/extend`, `/progress`: what the holder of a lease says, each time with its fence.
 
 use std::{sync::Arc, time::Duration};
 
@@ -45,6 +45,15 @@ pub(super) struct Fail {
     error_chain: Vec<String>,
     /// Whether another attempt makes sense; true when left out.
     retryable: Option<bool>,
+}
+
+/// The worker gives the task back unfinished.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"fence": 17}))]
+pub(super) struct Release {
+    /// From the lease.
+    fence: u64,
 }
 
 /// The worker needs more time.
@@ -103,7 +112,12 @@ enum OrderView {
 }
 
 pub(crate) fn routes() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new().routes(routes!(ack)).routes(routes!(fail)).routes(routes!(extend)).routes(routes!(progress))
+    OpenApiRouter::new()
+        .routes(routes!(ack))
+        .routes(routes!(fail))
+        .routes(routes!(release))
+        .routes(routes!(extend))
+        .routes(routes!(progress))
 }
 
 /// The task is done
@@ -145,6 +159,25 @@ async fn fail(
         None => return Err(Problem::not_found("task", id)),
     };
     task_events::record(&state, id, status, Some(reason)).await;
+    Ok(Json(Settled::as_now(status)))
+}
+
+/// The worker gives the task back unfinished
+///
+/// For a worker that is told to end: the task is next in its level again, and the attempt is not counted. A task that was
+/// called off meanwhile ends as cancelled. May be repeated.
+#[utoipa::path(
+    post, path = "/v1/tasks/{id}/release", tag = "tasks", operation_id = "release_task",
+    params(("id" = String, Path, description = "The task's id")),
+    request_body = Release, responses((status = OK, body = Settled))
+)]
+async fn release(
+    State(state): State<ApiState>,
+    StrictPath(id): StrictPath<TaskId>,
+    StrictJson(request): StrictJson<Release>,
+) -> Result<Json<Settled>, Problem> {
+    let status = state.queues.settle(id, request.fence(), Outcome::Released).await?;
+    task_events::record(&state, id, status, None).await;
     Ok(Json(Settled::as_now(status)))
 }
 
@@ -213,7 +246,7 @@ pub(super) async fn fail_all(
     verdicts
 }
 
-// === impl Ack, Fail, Extend, Report ===
+// === impl Ack, Fail, Release, Extend, Report ===
 
 impl Ack {
     pub(super) const fn fence(&self) -> Fence {
@@ -247,6 +280,12 @@ impl Fail {
         } else {
             Outcome::failed(&self.error, &self.error_chain, retryable)
         }
+    }
+}
+
+impl Release {
+    pub(super) const fn fence(&self) -> Fence {
+        Fence(self.fence)
     }
 }
 

@@ -1,4 +1,4 @@
-//! `/v1/tasks/ack`, `/fail`, `/extend`, `/progress`: the same as of one task, of up to 256 at once.
+//! `/v1/tasks/ack`, `/fail`, `/release`, `/extend`, `/progress`: the same as of one task, of up to 256 at once.
 //!
 //! One round trip to the store for each queue, and a verdict for each task: what befalls one is no matter of the others.
 
@@ -9,12 +9,12 @@ use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use trackside_core::{CorrelationId, TaskId};
-use trackside_queue::{Error, ExtendRequest, Extension, ItemResult, MAX_BATCH, Settlement};
+use trackside_queue::{Error, ExtendRequest, Extension, ItemResult, MAX_BATCH, Outcome, Settlement};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    settle::{Ack, Extend, Extended, Fail, Report, Settled, fail_all},
+    settle::{Ack, Extend, Extended, Fail, Release, Report, Settled, fail_all},
     task_events,
 };
 use crate::{
@@ -57,6 +57,7 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .routes(routes!(ack_many))
         .routes(routes!(fail_many))
+        .routes(routes!(release_many))
         .routes(routes!(extend_many))
         .routes(routes!(progress_many))
 }
@@ -100,6 +101,27 @@ async fn fail_many(
     let reasons: Vec<Option<Value>> = said.iter().map(|fail| Some(fail.reason())).collect();
     let settled = fail_all(&state, ids.iter().copied().zip(said).collect()).await;
     record(&state, &ids, &settled, reasons).await;
+    Verdicts::of(&ids, settled, Settled::as_now, &context.correlation_id)
+}
+
+/// Several tasks are given back unfinished
+///
+/// Each task has its own verdict: what `POST /v1/tasks/{id}/release` answers, or `problem`. May be repeated as a whole. A
+/// request is refused as a whole when it cannot be read, and answered 503 when the store heard nothing of it.
+#[utoipa::path(
+    post, path = "/v1/tasks/release", tag = "tasks", operation_id = "release_tasks",
+    request_body = Batch<Release>, responses((status = OK, body = Verdicts<Settled>))
+)]
+async fn release_many(
+    State(state): State<ApiState>,
+    context: RequestContext,
+    StrictJson(batch): StrictJson<Batch<Release>>,
+) -> Result<Json<Verdicts<Settled>>, Problem> {
+    let (ids, said) = batch.open()?;
+    let back =
+        |(id, release): (&TaskId, Release)| Settlement { id: *id, fence: release.fence(), outcome: Outcome::Released };
+    let settled = state.queues.settle_many(ids.iter().zip(said).map(back).collect()).await;
+    record(&state, &ids, &settled, vec![None; ids.len()]).await;
     Verdicts::of(&ids, settled, Settled::as_now, &context.correlation_id)
 }
 

@@ -99,6 +99,27 @@ async fn failures_and_extensions_carry_what_was_ordered_meanwhile() {
 }
 
 #[tokio::test]
+async fn what_is_given_back_is_next_again_and_costs_no_attempt() {
+    let service = Service::start().await;
+    let tasks = leased(&service, "exports", 3).await;
+    let called_off = tasks[2]["task_id"].as_str().unwrap();
+    service.request("DELETE", &format!("/v1/tasks/{called_off}")).send().await.unwrap();
+    let words = |task: &Value| json!({"task_id": task["task_id"], "fence": task["fence"]});
+    let words: Vec<Value> = tasks[1..].iter().map(words).collect();
+    let released = say(&service, "release", words.clone()).await;
+    assert_eq!((&released[0]["status"], &released[1]["status"]), (&json!("queued"), &json!("cancelled")));
+    assert_eq!(say(&service, "release", words).await, released, "repeating it answers as the first time");
+    let first = tasks[0]["task_id"].as_str().unwrap();
+    let one = service.say(first, "release", json!({"fence": tasks[0]["fence"]}), 200).await;
+    assert_eq!(one, json!({"status": "queued", "orders": []}));
+    for task in &tasks[..2] {
+        let again = service.lease("exports").await;
+        assert_eq!((&again["task_id"], &again["attempt"]), (&task["task_id"], &json!(1)), "in the old order");
+    }
+    service.say(first, "release", json!({"fence": 999_999}), 409).await;
+}
+
+#[tokio::test]
 async fn progress_is_told_to_the_followers_of_each_task() {
     let service = Service::start().await;
     let tasks = leased(&service, "exports", 3).await;
@@ -139,7 +160,7 @@ async fn a_batch_that_cannot_be_read_or_is_too_large_changes_nothing() {
 async fn with_the_store_away_the_whole_batch_is_to_be_repeated() {
     let service = Service::with(setup_over(Arc::new(Away(ErrorKind::Unavailable))).await).await;
     let ids = [TaskId::generate(&"a".parse().unwrap()), TaskId::generate(&"b".parse().unwrap())];
-    for verb in ["ack", "fail", "extend", "progress"] {
+    for verb in ["ack", "fail", "release", "extend", "progress"] {
         let words = |id: &TaskId| match verb {
             "fail" => json!({"task_id": id.to_string(), "fence": 1, "error": "x"}),
             _ => json!({"task_id": id.to_string(), "fence": 1}),

@@ -407,3 +407,17 @@ async fn dead_letters_are_chosen_by_a_filter_and_worked_off_in_parts() {
         service.request("DELETE", "/v1/queues/exports/dead").json(&json!({"all": true})).send().await.unwrap();
     assert_eq!(body(response, 200).await, json!({"purged": 3, "remaining": 0, "next_cursor": null}));
 }
+
+#[tokio::test]
+async fn a_caller_that_hung_up_is_handed_nothing() {
+    let service = Service::start().await;
+    let poll = json!({"worker_id": "gone", "wait_ms": 30_000});
+    let request = service.post("/v1/queues/exports/lease").json(&poll).timeout(Duration::from_millis(300));
+    assert!(request.send().await.unwrap_err().is_timeout());
+
+    let id = service.enqueue("exports", json!({"kind": "k", "payload": 7})).await;
+    let poll = json!({"worker_id": "next", "wait_ms": 30_000});
+    let response = service.post("/v1/queues/exports/lease").json(&poll).send().await.unwrap();
+    let leased = body(response, 200).await;
+    assert_eq!((&leased["tasks"][0]["task_id"], &leased["tasks"][0]["attempt"]), (&json!(id), &json!(1)), "{leased}");
+}
