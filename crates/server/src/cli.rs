@@ -1,5 +1,7 @@
 //! The command line.
 
+pub(crate) mod queue;
+
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -14,7 +16,7 @@ use crate::config::Overrides;
     propagate_version = true,
     arg_required_else_help = true,
     after_help = "Examples:\n  trackside demo\n  trackside serve\n  trackside serve --redis-url redis://127.0.0.1:6379\n  \
-                  trackside worker --redis-url redis://127.0.0.1:6379\n  trackside config show"
+                  trackside worker --redis-url redis://127.0.0.1:6379\n  trackside queue ls\n  trackside config show"
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -30,6 +32,8 @@ pub(crate) enum Command {
     Worker(WorkerArgs),
     /// Show the main job on the embedded default: a tool with live progress, its outputs, and the brake.
     Demo(DemoArgs),
+    /// Look at queues, add tasks, and look after dead letters.
+    Queue(queue::QueueArgs),
     /// Look at the settings.
     Config {
         #[command(subcommand)]

@@ -8,7 +8,9 @@ mod config_command;
 mod demo;
 mod failure;
 mod healthcheck;
+mod output;
 mod program;
+mod queue_command;
 mod serve;
 mod shutdown;
 mod startup_log;
@@ -45,6 +47,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
             block_on(worker::run(config_command::load(&args.overrides()).map_err(Failure::settings)?))
         }
         Command::Demo(args) => block_on(demo::run(args)),
+        Command::Queue(args) => block_on(queue_command::run(args)),
         Command::Config { command } => config_command::run(command),
         Command::Healthcheck(args) => block_on(async { Ok(healthcheck::run(args).await?) }),
         Command::Completions { shell } => {

@@ -75,7 +75,8 @@ pub(crate) async fn http(
     }
 }
 
-fn state(
+/// What the handlers work on.
+pub(crate) fn state(
     config: &Config,
     parts: &Parts,
     metrics: Arc<dyn MetricsSource>,

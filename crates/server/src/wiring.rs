@@ -52,6 +52,18 @@ impl Parts {
         }
     }
 
+    /// Waits for Redis for as long as it may take to connect.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub(crate) async fn require_redis(&self) -> anyhow::Result<()> {
+        const CONNECTING: Duration = Duration::from_secs(5);
+        match &self.redis {
+            Some(redis) => redis.wait_until_connected(CONNECTING).await.context("Redis does not answer"),
+            None => Ok(()),
+        }
+    }
+
     /// Closes the connections; what asks for something afterwards is refused.
     pub(crate) async fn close(&self) {
         if let Some(queue) = &self.redis_queue {

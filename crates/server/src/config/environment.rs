@@ -28,8 +28,8 @@ const SHORT_NAMES: [(&str, &str); 9] = [
     ("TRACKSIDE_ALLOWED_HOSTS", "server.allowed_hosts"),
 ];
 
-/// Read by the loader itself, or set for the commands of jobs, and not a setting.
-const NOT_SETTINGS: [&str; 3] = ["TRACKSIDE_CONFIG", "TRACKSIDE_JOB_ID", "TRACKSIDE_CORRELATION_ID"];
+/// Read by the loader or a command itself, or set for the commands of jobs, and not a setting.
+const NOT_SETTINGS: [&str; 4] = ["TRACKSIDE_CONFIG", "TRACKSIDE_URL", "TRACKSIDE_JOB_ID", "TRACKSIDE_CORRELATION_ID"];
 /// Settled names of parts that this version does not have; silence would be worse than a refusal.
 const NOT_YET: [&str; 2] = ["TRACKSIDE_API_KEYS_FILE", "TRACKSIDE_CACHE_REDIS_URL"];
 /// Prefix of what the test suite passes to itself.
