@@ -12,3 +12,4 @@ mod schedules;
 mod service;
 mod sse;
 mod traces;
+mod workers;
