@@ -87,7 +87,9 @@ impl Server {
     }
 
     /// Bytes of the data, once the server has come to rest: buffers are let go of a little after their clients.
+    /// Forgets every count, because the server keeps a histogram of some kilobytes for each command that was used.
     pub(crate) fn settled_bytes(&mut self) -> anyhow::Result<f64> {
+        self.connection.call(&["CONFIG", "RESETSTAT"])?;
         let mut readings = vec![self.data_bytes()?];
         for _ in 0..MOST_READINGS {
             command::pause(BETWEEN_READINGS);

@@ -61,7 +61,7 @@ pub(crate) const SYSTEMS: &[System] = &[
         folder: "celery",
         language: Language::Python,
         remaining: "redis.call('LLEN', 'celery') + redis.call('HLEN', 'unacked')",
-        pace: Pace { enqueue: [1_500, 1_500, 2_000], drain: [900, 1_000, 1_000] },
+        pace: Pace { enqueue: [1_500, 1_500, 2_000], drain: [1_000, 2_000, 2_000] },
         settings: "prefork; acks_late, ignore_result, no gossip, mingle or heartbeat",
     },
     System {
@@ -69,7 +69,7 @@ pub(crate) const SYSTEMS: &[System] = &[
         folder: "arq",
         language: Language::Python,
         remaining: "redis.call('ZCARD', 'arq:queue')",
-        pace: Pace { enqueue: [1_500, 2_000, 2_000], drain: [500, 800, 800] },
+        pace: Pace { enqueue: [2_000, 3_000, 3_000], drain: [300, 2_000, 2_000] },
         settings: "poll every 10 ms, results not kept",
     },
     System {
@@ -80,7 +80,7 @@ pub(crate) const SYSTEMS: &[System] = &[
         remaining: "(function() local group = redis.call('XINFO', 'GROUPS', 'taskiq')[1] \
                     local fields = {} for i = 1, #group, 2 do fields[group[i]] = group[i + 1] end \
                     return fields.lag + fields.pending end)()",
-        pace: Pace { enqueue: [3_000, 4_000, 4_000], drain: [1_000, 1_500, 1_500] },
+        pace: Pace { enqueue: [3_000, 4_000, 4_000], drain: [2_000, 3_000, 3_000] },
         settings: "streams, uvloop; the stream is never trimmed, because trimming loses unread messages",
     },
     System {
@@ -88,8 +88,8 @@ pub(crate) const SYSTEMS: &[System] = &[
         folder: "apalis-07",
         language: Language::Rust,
         remaining: "redis.call('LLEN', 'peers:active') + redis.call('SCARD', 'peers:inflight:peers')",
-        pace: Pace { enqueue: [10_000, 60_000, 60_000], drain: [4_000, 4_000, 4_000] },
-        settings: "poll every 10 ms for 1,000 jobs; the records of finished jobs stay until they are vacuumed",
+        pace: Pace { enqueue: [10_000, 60_000, 60_000], drain: [5_000, 5_000, 5_000] },
+        settings: "poll every 10 ms for 100 jobs; the records of finished jobs stay until they are vacuumed",
     },
     System {
         name: "apalis 1",
@@ -99,7 +99,7 @@ pub(crate) const SYSTEMS: &[System] = &[
                     + redis.call('SCARD', 'peers:inflight:peers')",
         // Every job passes through the sorted set of scheduled ones, which a worker takes over in one go: with more than
         // about 8,000 in it, the script fails and the worker ends. So a drain is given 7,000.
-        pace: Pace { enqueue: [8_000, 20_000, 30_000], drain: [3_500, 3_500, 3_500] },
+        pace: Pace { enqueue: [8_000, 20_000, 30_000], drain: [7_000, 7_000, 7_000] },
         settings: "batches of 256, poll every 10 ms, no events; records stay until they are vacuumed; a worker ends when more than some 8,000 jobs wait, so it is given 7,000",
     },
 ];
