@@ -120,7 +120,8 @@ impl Server {
             let line = text(&stats, &format!("cmdstat_{name}"))?;
             line.split(',').find_map(|part| part.strip_prefix("usec="))?.parse::<f64>().ok()
         });
-        Ok(Usage { cpu, script_us: script_us.sum() })
+        // The sum of nothing is -0, which nobody wants to read.
+        Ok(Usage { cpu, script_us: script_us.sum::<f64>().abs() })
     }
 }
 
