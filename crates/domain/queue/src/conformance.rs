@@ -10,8 +10,10 @@ mod brake;
 mod claims;
 mod crashes;
 mod driver;
+mod fair;
 mod intake;
 mod letters;
+mod limits;
 mod orders;
 mod policy;
 mod settlements;
@@ -22,8 +24,8 @@ use async_trait::async_trait;
 use trackside_core::QueueName;
 
 pub use self::{
-    accounts::*, admission::*, audit::*, brake::*, claims::*, crashes::*, intake::*, letters::*, orders::*, policy::*,
-    settlements::*,
+    accounts::*, admission::*, audit::*, brake::*, claims::*, crashes::*, fair::*, intake::*, letters::*, limits::*,
+    orders::*, policy::*, settlements::*,
 };
 pub use crate::schedule::conformance::*;
 use crate::{Config, QueueStore};
@@ -122,6 +124,17 @@ macro_rules! queue_store_conformance {
             l15_a_wait_ends_when_there_is_work
             l15_a_wait_ends_after_its_timeout
             l15_a_dropped_wait_loses_nothing
+            l25_no_more_tasks_than_allowed_are_under_lease
+            l25_no_more_tasks_of_a_tenant_than_allowed_are_under_lease
+            l25_a_place_that_becomes_free_wakes_who_waits
+            l26_tasks_are_handed_out_no_more_often_than_allowed
+            l26_tasks_of_a_tenant_are_handed_out_no_more_often_than_allowed
+            l27_tenants_take_turns
+            l27_levels_stay_strict_where_tenants_take_turns
+            l27_turns_may_be_switched_on_and_off
+            l27_more_tenants_than_a_step_looks_at_have_their_turns
+            l27_tasks_in_turns_are_cancelled_parked_and_returned
+            l28_a_task_that_waited_for_long_goes_before_higher_levels
             policies_are_kept_for_everybody
             l16_an_expired_task_is_cancelled_instead_of_handed_out
             l16_no_way_back_leads_past_the_expiry

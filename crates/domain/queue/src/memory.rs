@@ -6,7 +6,9 @@ mod letters;
 mod orders;
 mod queue;
 mod step;
+mod turns;
 mod view;
+mod within;
 
 use std::{
     collections::BTreeMap,
@@ -102,7 +104,7 @@ impl MemoryQueueStore {
         // The clock is read under the lock, so that the times of a queue never run backwards.
         let (answer, ring) = cell.with(|state| {
             let answer = change(&mut state.queue, self.inner.clock.now(), &self.inner.config);
-            (answer, state.queue.has_work())
+            (answer, state.queue.has_work(self.inner.clock.now()))
         });
         if ring {
             cell.work.notify_waiters();
@@ -150,7 +152,7 @@ impl QueueStore for MemoryQueueStore {
         // Listens before it looks, so that nothing is missed in between.
         let mut rung = std::pin::pin!(cell.work.notified());
         rung.as_mut().enable();
-        if !cell.with(|state| state.queue.has_work()) {
+        if !cell.with(|state| state.queue.has_work(self.inner.clock.now())) {
             // Both outcomes mean the same: look again.
             let _either = tokio::time::timeout(timeout, rung).await;
         }
@@ -177,7 +179,7 @@ impl QueueStore for MemoryQueueStore {
 
     async fn set_policy(&self, queue: &QueueName, policy: &QueuePolicy) -> Result<(), Error> {
         policy.check()?;
-        self.change(queue, |queue, _, _| queue.policy = policy.clone());
+        self.change(queue, |queue, _, _| queue.set_policy(policy));
         Ok(())
     }
 
@@ -219,7 +221,7 @@ impl QueueStore for MemoryQueueStore {
 
     async fn requeue_dead(&self, queue: &QueueName, letters: &[DeadRef]) -> Result<usize, Error> {
         check_batch(letters.len())?;
-        Ok(self.change(queue, |queue, _, _| queue.requeue_dead(letters)))
+        Ok(self.change(queue, |queue, now, _| queue.requeue_dead(letters, now)))
     }
 
     async fn purge_dead(&self, queue: &QueueName, letters: &[DeadRef]) -> Result<usize, Error> {

@@ -73,9 +73,10 @@ impl QueuePolicy {
     /// # Errors
     /// [`Error::InvalidPolicy`] names the field.
     pub fn check(&self) -> Result<(), Error> {
-        let numbers = [("max_depth", self.max_depth), ("max_bytes", self.max_bytes)];
-        for (field, _) in numbers.into_iter().filter(|(_, number)| number.is_some_and(|number| number > MAX_NUMBER)) {
-            return invalid(field, format!("at most {MAX_NUMBER}"));
+        for (field, number) in [("max_depth", self.max_depth), ("max_bytes", self.max_bytes)] {
+            if number.is_some_and(|number| number > MAX_NUMBER) {
+                return invalid(field, format!("at most {MAX_NUMBER}"));
+            }
         }
         for (field, rate) in [("rate", self.rate), ("tenant_rate", self.tenant_rate)] {
             if let Some(rate) = rate {
@@ -86,7 +87,7 @@ impl QueuePolicy {
             return invalid("fair", format!("at most {MAX_QUANTUM} tasks in a turn"));
         }
         if self.age_after.is_some_and(|age| age < Duration::from_millis(1) || age > MAX_PERIOD) {
-            return invalid("age_after", "from a millisecond to a year".to_owned());
+            return invalid("age_after_ms", "from a millisecond to a year".to_owned());
         }
         Ok(())
     }
@@ -141,7 +142,7 @@ mod tests {
                 QueuePolicy { tenant_rate: Some(Rate { count: NonZeroU32::MAX, ..day }), ..QueuePolicy::default() },
             ),
             ("fair", QueuePolicy { fair: Some(count(1_001)), ..QueuePolicy::default() }),
-            ("age_after", QueuePolicy { age_after: Some(Duration::MAX), ..QueuePolicy::default() }),
+            ("age_after_ms", QueuePolicy { age_after: Some(Duration::MAX), ..QueuePolicy::default() }),
         ];
         for (name, policy) in wrong {
             let Err(Error::InvalidPolicy { field, .. }) = policy.check() else { panic!("{name} was accepted") };

@@ -85,6 +85,9 @@ struct Line {
     foreign_steps: AtomicU32,
 }
 
+/// Calls that a new policy takes at most: tenants that it holds back again are not let go for ever.
+const MAX_LETTING_GO: usize = 10_000;
+
 // === impl RedisQueueStore ===
 
 impl RedisQueueStore {
@@ -218,7 +221,13 @@ impl QueueStore for RedisQueueStore {
     async fn set_policy(&self, queue: &QueueName, policy: &QueuePolicy) -> Result<(), Error> {
         policy.check()?;
         let line = self.inner.line(queue);
-        self.inner.call(&line).arg(policy::write(policy)).run(&self.inner, &scripts::POLICY).await?;
+        // Each call lets some of the tenants go on that the policy before held back.
+        for _ in 0..MAX_LETTING_GO {
+            let call = self.inner.call(&line).arg(policy::write(policy));
+            if views::count(&call.run(&self.inner, &scripts::POLICY).await?, &scripts::POLICY)? == 0 {
+                break;
+            }
+        }
         Ok(())
     }
 

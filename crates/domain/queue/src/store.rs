@@ -58,6 +58,15 @@ pub const MAX_BATCH: usize = 256;
 ///   the task that came first under it, wherever that is now (completed, when nothing is kept of it any more). The key
 ///   with a request of another content is refused, and the whole call with it. What makes the content is everything but
 ///   the id, the correlation id and the trace.
+/// - **Q-L25 places** — never more tasks of a queue under lease than its policy allows, nor of a tenant; leases that end
+///   make room by themselves. Tasks that were under lease when the policy was set count.
+/// - **Q-L26 rates** — tasks of a queue, and of a tenant, are handed out no more often than its policy allows; those that
+///   must wait stay where they are, and [`StepReply::next_due`] says until when. A new policy starts afresh.
+/// - **Q-L27 turns** — where tenants take turns, each is handed its tasks in the order in which they were made, so many
+///   in a turn, inside each level; a tenant that must wait keeps nobody else waiting. Switching it on and off loses
+///   nothing.
+/// - **Q-L28 age** — where the age of tasks counts, the next task of a level that is ready for longer than allowed goes
+///   before younger ones of higher levels, the oldest first. One claim may answer for a few of them.
 /// - **Q-L29 audit** — the tasks ever accepted are those that are somewhere now and those that ended; both are counted
 ///   at one moment, so that the balance holds at every moment, whatever is going on.
 /// - **Q-L18 unique** — while a task holds a unique key, another one that asks for it adds nothing and answers the
@@ -100,7 +109,8 @@ pub trait QueueStore: Send + Sync + Debug + 'static {
     /// The status of a task, or `None` when nothing is known of it.
     async fn status(&self, queue: &QueueName, id: TaskId) -> Result<Option<TaskStatus>, Error>;
 
-    /// The next `limit` (at most [`MAX_BATCH`]) ready tasks in the order in which they would be handed out.
+    /// The next `limit` (at most [`MAX_BATCH`]) ready tasks in the order in which they would be handed out, but for age
+    /// (Q-L28); where tenants take turns, those that a limit holds back come last.
     async fn peek(&self, queue: &QueueName, limit: usize) -> Result<Vec<PeekedTask>, Error>;
 
     /// Counts and ages.
@@ -239,10 +249,12 @@ pub struct StepReply {
     pub renewed: Vec<Renewed>,
     /// Tasks handed out, in the order of the queue.
     pub claimed: Vec<ClaimedTask>,
-    /// Time until the next delayed task is due or the next lease ends, where there is one. Zero: more was due than one
+    /// Time until the next delayed task is due, the next lease ends, or a rate limit lets the next task through, where
+    /// there is one. Zero: more was due than one
     /// step takes; ask again at once.
     pub next_due: Option<Duration>,
-    /// True when ready tasks remain, also in a paused queue.
+    /// True when ready tasks remain that a claim could be handed at once, also in a paused queue. False when all that
+    /// remain are held back by the limits of the queue.
     pub more_ready: bool,
     /// True when the queue is paused.
     pub paused: bool,

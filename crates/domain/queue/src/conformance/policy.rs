@@ -27,6 +27,6 @@ pub async fn policies_are_kept_for_everybody(harness: &impl Harness) -> Result<(
     }
     let wrong = QueuePolicy { age_after: Some(Duration::ZERO), ..QueuePolicy::default() };
     let refused = driver.store().set_policy(&driver.queue, &wrong).await;
-    assert!(matches!(refused, Err(Error::InvalidPolicy { field: "age_after", .. })), "{refused:?}");
+    assert!(matches!(refused, Err(Error::InvalidPolicy { field: "age_after_ms", .. })), "{refused:?}");
     Ok(())
 }

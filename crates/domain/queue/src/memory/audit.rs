@@ -13,7 +13,7 @@ impl Queue {
             cancelled: self.counters.cancelled,
             purged: self.counters.purged,
             records: count(self.tasks.len()),
-            listed: self.ready.iter().map(|lane| count(lane.len())).sum(),
+            listed: self.ready.iter().zip(&self.shared).map(|(lane, shares)| count(lane.len() + shares.len())).sum(),
             active: count(self.leases.len()),
             delayed: count(self.delayed.len()),
             waiting: 0,

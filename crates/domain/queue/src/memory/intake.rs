@@ -142,6 +142,7 @@ impl Queue {
         let task = Task {
             new: new.clone(),
             enqueued_at: now,
+            ready_since: now,
             place: Place::Parked,
             failed: 0,
             crashes: 0,

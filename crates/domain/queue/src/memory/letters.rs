@@ -24,7 +24,7 @@ impl Queue {
     }
 
     /// Returns dead letters to the tail of their level as if they had never been tried; answers how many.
-    pub(super) fn requeue_dead(&mut self, letters: &[DeadRef]) -> usize {
+    pub(super) fn requeue_dead(&mut self, letters: &[DeadRef], now: Timestamp) -> usize {
         let mut requeued = 0;
         for letter in letters {
             let Some(task) = self.tasks.get_mut(&letter.id) else { continue };
@@ -33,6 +33,7 @@ impl Queue {
             }
             (task.failed, task.crashes, task.error, task.last_attempt) = (0, 0, None, None);
             task.history.clear();
+            self.note_ready(letter.id, now);
             self.move_to(letter.id, Destination::Tail);
             requeued += 1;
         }

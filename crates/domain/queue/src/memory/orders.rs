@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use trackside_core::{TaskId, Timestamp};
 
-use super::queue::{Ending, Queue};
+use super::queue::{Ending, Place, Queue, level};
 use crate::{BrakeChange, BrakeScope, Config, TaskState, limits};
 
 impl Queue {
@@ -21,7 +21,12 @@ impl Queue {
             TaskState::Completed | TaskState::Cancelled | TaskState::Dead => {}
             _ => {
                 let (state, error, retention) = (TaskState::Cancelled, Some(reason), config.retention);
+                let shared = self.tasks.get(&id).filter(|task| matches!(task.place, Place::Shared));
+                let options = shared.map(|task| (level(task.new.options.priority), task.new.options.tenant_id.clone()));
                 self.finish(id, Ending { state, result: None, error, at: now, retention });
+                if let Some((level, Some(tenant))) = options {
+                    self.shared[level].leave(&tenant);
+                }
             }
         }
         Some(state)

@@ -8,7 +8,11 @@ use std::{
 use bytes::Bytes;
 use trackside_core::{QueueName, TaskId, Timestamp, UserId, WorkerId};
 
-use super::intake::{Keys, bytes_of};
+use super::{
+    intake::{Keys, bytes_of},
+    turns::Shares,
+    within::Rates,
+};
 use crate::{BrakeScope, Fence, NewTask, PastAttempt, Priority, QueuePolicy, TaskState, TaskStatus, limits};
 
 /// Everything known about one queue.
@@ -19,6 +23,8 @@ pub(super) struct Queue {
     pub(super) tasks: HashMap<TaskId, Task>,
     /// Ready tasks per level, by position: the smallest is next.
     pub(super) ready: [BTreeMap<i64, TaskId>; 4],
+    /// Ready tasks per level that are shared out by tenant.
+    pub(super) shared: [Shares; 4],
     pub(super) delayed: BTreeSet<(Timestamp, TaskId)>,
     /// By the time at which the lease ends.
     pub(super) leases: BTreeSet<(Timestamp, TaskId)>,
@@ -31,6 +37,9 @@ pub(super) struct Queue {
     pub(super) brake: HashMap<BrakeScope, (bool, u64)>,
     pub(super) paused: bool,
     pub(super) policy: QueuePolicy,
+    pub(super) rates: Rates,
+    /// How many tasks of each tenant are under lease.
+    pub(super) active_of: HashMap<String, usize>,
     /// The fence of the last claim.
     pub(super) last_fence: u64,
     pub(super) last_step: Option<Timestamp>,
@@ -66,6 +75,8 @@ pub(super) struct Counters {
 pub(super) struct Task {
     pub(super) new: NewTask,
     pub(super) enqueued_at: Timestamp,
+    /// Since when it is ready, or was when it last became so; what its age is counted from.
+    pub(super) ready_since: Timestamp,
     pub(super) place: Place,
     /// Failed attempts.
     pub(super) failed: u32,
@@ -86,11 +97,21 @@ pub(super) struct Task {
 /// Where a task is.
 #[derive(Debug, Clone)]
 pub(super) enum Place {
-    Ready { position: i64 },
-    Delayed { due: Timestamp },
+    Ready {
+        position: i64,
+    },
+    /// Ready, among those that are shared out by tenant.
+    Shared,
+    /// Ready, and about to be handed out: in no index for that moment.
+    Chosen,
+    Delayed {
+        due: Timestamp,
+    },
     Parked,
     Active(Lease),
-    Dead { died_at: Timestamp },
+    Dead {
+        died_at: Timestamp,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -141,6 +162,7 @@ impl Queue {
             name,
             tasks: HashMap::new(),
             ready: Default::default(),
+            shared: Default::default(),
             delayed: BTreeSet::new(),
             leases: BTreeSet::new(),
             parked: BTreeMap::new(),
@@ -150,6 +172,8 @@ impl Queue {
             brake: HashMap::new(),
             paused: false,
             policy: QueuePolicy::default(),
+            rates: Rates::default(),
+            active_of: HashMap::new(),
             last_fence: 0,
             last_step: None,
             grace: None,
@@ -168,31 +192,39 @@ impl Queue {
             self.let_go(id, matches!(destination, Destination::Active(_)));
         }
         let Some(task) = self.tasks.get_mut(&id) else { return };
-        let lane = &mut self.ready[level(task.new.options.priority)];
-        task.place = match destination {
-            Destination::Head => {
+        let (level, tenant) = (level(task.new.options.priority), task.new.options.tenant_id.as_ref());
+        let lane = &mut self.ready[level];
+        task.place = match (destination, tenant.filter(|_| self.policy.is_shared_out())) {
+            (Destination::Head | Destination::Tail, Some(tenant)) => {
+                self.shared[level].insert(tenant, id);
+                Place::Shared
+            }
+            (Destination::Head, _) => {
                 let position = lane.first_key_value().map_or(0, |(first, _)| first - 1);
                 lane.insert(position, id);
                 Place::Ready { position }
             }
-            Destination::Tail => {
+            (Destination::Tail, _) => {
                 let position = lane.last_key_value().map_or(0, |(last, _)| last + 1);
                 lane.insert(position, id);
                 Place::Ready { position }
             }
-            Destination::Delayed(due) => {
+            (Destination::Delayed(due), _) => {
                 self.delayed.insert((due, id));
                 Place::Delayed { due }
             }
-            Destination::Parked => {
+            (Destination::Parked, _) => {
                 self.parked.entry(task.new.options.user_id.clone()).or_default().insert(id);
                 Place::Parked
             }
-            Destination::Active(lease) => {
+            (Destination::Active(lease), _) => {
                 self.leases.insert((lease.expires_at, id));
+                if let Some(tenant) = tenant {
+                    *self.active_of.entry(tenant.clone()).or_default() += 1;
+                }
                 Place::Active(lease)
             }
-            Destination::Dead(died_at) => {
+            (Destination::Dead(died_at), _) => {
                 self.dead.insert((died_at, id));
                 Place::Dead { died_at }
             }
@@ -254,24 +286,31 @@ impl Queue {
     }
 
     pub(super) fn has_ready(&self) -> bool {
-        self.ready.iter().any(|lane| !lane.is_empty())
+        self.ready.iter().any(|lane| !lane.is_empty()) || self.shared.iter().any(|shares| shares.len() > 0)
     }
 
     /// Whether a worker who asked now could be handed something.
-    pub(super) fn has_work(&self) -> bool {
-        !self.paused && self.has_ready()
+    pub(super) fn has_work(&self, now: Timestamp) -> bool {
+        !self.paused && self.has_ready() && self.opens(now).is_ok()
     }
 
     /// Takes a task out of the index that has it.
-    fn unindex(&mut self, id: TaskId) {
+    pub(super) fn unindex(&mut self, id: TaskId) {
         let Some(task) = self.tasks.get(&id) else { return };
+        let (level, tenant) = (level(task.new.options.priority), task.new.options.tenant_id.as_ref());
         match &task.place {
             Place::Ready { position } => {
-                self.ready[level(task.new.options.priority)].remove(position);
+                self.ready[level].remove(position);
+            }
+            Place::Shared => {
+                if let Some(tenant) = tenant {
+                    self.shared[level].remove(tenant, id);
+                }
             }
             Place::Delayed { due } => {
                 self.delayed.remove(&(*due, id));
             }
+            Place::Chosen => {}
             Place::Parked => {
                 if let Some(parked) = self.parked.get_mut(&task.new.options.user_id) {
                     parked.remove(&id);
@@ -282,6 +321,14 @@ impl Queue {
             }
             Place::Active(lease) => {
                 self.leases.remove(&(lease.expires_at, id));
+                if let Some(tenant) = tenant
+                    && let Some(active) = self.active_of.get_mut(tenant)
+                {
+                    *active -= 1;
+                    if *active == 0 {
+                        self.active_of.remove(tenant);
+                    }
+                }
             }
             Place::Dead { died_at } => {
                 self.dead.remove(&(*died_at, id));

@@ -6,34 +6,44 @@ use trackside_core::{TaskId, Timestamp};
 
 use super::queue::{Destination, Ending, Grace, Lease, Place, Queue};
 use crate::{
-    ClaimedTask, Config, Fence, MAX_BATCH, Order, Outcome, Renewal, Renewed, Settled, Settlement, Step, StepReply,
-    TaskState, limits,
+    ClaimedTask, Config, Fence, Order, Outcome, Renewal, Renewed, Settled, Settlement, Step, StepReply, TaskState,
+    limits,
     limits::{MAX_PROMOTED, MAX_REAPED},
 };
+
+/// What settlements took out of the hands of workers.
+#[derive(Debug, Default)]
+struct Left {
+    released: Vec<TaskId>,
+    tenants: Vec<String>,
+}
 
 impl Queue {
     pub(super) fn step(&mut self, step: &Step, now: Timestamp, config: &Config) -> StepReply {
         self.forget_expired(now);
-        let mut released = Vec::new();
-        let settled = step.settle.iter().map(|item| self.settle(item, now, config, &mut released)).collect();
-        self.return_to_head(&released);
+        let mut left = Left::default();
+        let settled = step.settle.iter().map(|item| self.settle(item, now, config, &mut left)).collect();
+        self.free_places(&left.tenants);
+        self.return_to_head(&left.released);
         let renewed = step.renew.iter().map(|item| self.renew(item, now)).collect();
         self.promote(now);
         self.note_stall(now, config);
-        self.reap(now, config);
+        let cancelled = self.reap(now, config);
         let claimed = if self.paused { Vec::new() } else { self.claim(step, now, config) };
+        self.end_cancelled(&cancelled, now, config);
+        let is_open = self.paused || self.opens(now).is_ok();
         StepReply {
             settled,
             renewed,
             claimed,
             next_due: self.next_due(now),
-            more_ready: self.has_ready(),
+            more_ready: self.has_ready() && is_open,
             paused: self.paused,
             now,
         }
     }
 
-    fn settle(&mut self, item: &Settlement, now: Timestamp, config: &Config, released: &mut Vec<TaskId>) -> Settled {
+    fn settle(&mut self, item: &Settlement, now: Timestamp, config: &Config, left: &mut Left) -> Settled {
         if let Some(finished) = self.finished.get(&item.id) {
             return match finished.last_settlement {
                 Some((fence, state)) if fence == item.fence => Settled::Applied(state),
@@ -49,6 +59,7 @@ impl Queue {
             return Settled::LeaseLost;
         }
         task.last_attempt = Some((lease.started_at, lease.worker.clone()));
+        left.tenants.extend(task.new.options.tenant_id.clone());
         let ending = |state, result, error| Ending { state, result, error, at: now, retention: config.retention };
         match (&item.outcome, task.cancel.clone()) {
             (Outcome::Completed { result }, _) => {
@@ -80,8 +91,7 @@ impl Queue {
             }
             (Outcome::Released, None) => {
                 task.last_settlement = Some((item.fence, TaskState::Queued));
-                self.move_to(item.id, Destination::Head);
-                released.push(item.id);
+                left.released.push(item.id);
                 Settled::Applied(TaskState::Queued)
             }
         }
@@ -109,6 +119,7 @@ impl Queue {
         let due: Vec<TaskId> =
             self.delayed.iter().take_while(|(due, _)| *due <= now).take(MAX_PROMOTED).map(|(_, id)| *id).collect();
         for id in due {
+            self.note_ready(id, now);
             self.move_to(id, Destination::Tail);
         }
     }
@@ -140,7 +151,8 @@ impl Queue {
     }
 
     /// Tasks whose lease ended go back to the head of their level, or to the dead letters (Q-L9).
-    fn reap(&mut self, now: Timestamp, config: &Config) {
+    /// Those that carry an order to cancel are answered, for the end of the step.
+    fn reap(&mut self, now: Timestamp, config: &Config) -> Vec<TaskId> {
         let ended: Vec<TaskId> = self
             .leases
             .iter()
@@ -148,17 +160,17 @@ impl Queue {
             .take(MAX_REAPED)
             .map(|(_, id)| *id)
             .collect();
-        let mut returned = Vec::new();
+        let (mut returned, mut tenants, mut cancelled) = (Vec::new(), Vec::new(), Vec::new());
         for id in ended {
             let Some(task) = self.tasks.get_mut(&id) else { continue };
             if let Place::Active(lease) = &task.place {
                 task.last_attempt = Some((lease.started_at, lease.worker.clone()));
             }
-            if let Some(reason) = task.cancel.clone() {
-                let (state, retention) = (TaskState::Cancelled, config.retention);
-                self.finish(id, Ending { state, result: None, error: Some(reason), at: now, retention });
+            if task.cancel.is_some() {
+                cancelled.push(id);
                 continue;
             }
+            tenants.extend(task.new.options.tenant_id.clone());
             task.crashes += 1;
             self.counters.crashed += 1;
             if let Some((started_at, worker)) = task.last_attempt.clone() {
@@ -171,21 +183,31 @@ impl Queue {
                 returned.push(id);
             }
         }
+        self.free_places(&tenants);
         self.return_to_head(&returned);
+        cancelled
     }
 
-    /// Hands out tasks in order; those of braked users are parked instead (Q-L5, Q-L11).
-    fn claim(&mut self, step: &Step, now: Timestamp, config: &Config) -> Vec<ClaimedTask> {
-        let mut claimed = Vec::new();
-        for _ in 0..MAX_BATCH {
-            let next = self.ready.iter().find_map(|lane| lane.first_key_value());
-            let Some((_, id)) = next.filter(|_| claimed.len() < step.credits) else { break };
-            claimed.extend(self.claim_one(*id, step, now, config));
+    /// Tasks whose lease ended while they carried an order to cancel.
+    fn end_cancelled(&mut self, ids: &[TaskId], now: Timestamp, config: &Config) {
+        let mut tenants = Vec::new();
+        for id in ids {
+            let Some(task) = self.tasks.get(id) else { continue };
+            tenants.extend(task.new.options.tenant_id.clone());
+            let (state, error, retention) = (TaskState::Cancelled, task.cancel.clone(), config.retention);
+            self.finish(*id, Ending { state, result: None, error, at: now, retention });
         }
-        claimed
+        self.free_places(&tenants);
     }
 
-    fn claim_one(&mut self, id: TaskId, step: &Step, now: Timestamp, config: &Config) -> Option<ClaimedTask> {
+    /// Hands out a task, unless it expired or its user is braked (Q-L11, Q-L16).
+    pub(super) fn claim_one(
+        &mut self,
+        id: TaskId,
+        step: &Step,
+        now: Timestamp,
+        config: &Config,
+    ) -> Option<ClaimedTask> {
         let options = &self.tasks.get(&id)?.new.options;
         if options.expires_at.is_some_and(|at| limits::due(at) <= now) {
             let (state, error, retention) = (TaskState::Cancelled, Some(limits::EXPIRED.to_owned()), config.retention);
@@ -231,7 +253,9 @@ impl Queue {
     fn next_due(&self, now: Timestamp) -> Option<Duration> {
         let delayed = self.delayed.first().map(|(due, _)| *due);
         let lease = self.leases.first().map(|(expires_at, _)| self.reap_time(*expires_at));
-        let next = delayed.into_iter().chain(lease).min()?;
+        let limited = !self.paused && self.has_ready();
+        let free = limited.then(|| self.opens(now).err().flatten()).flatten();
+        let next = delayed.into_iter().chain(lease).chain(free).min()?;
         Some(Duration::from_millis(next.millis_since(now)))
     }
 }

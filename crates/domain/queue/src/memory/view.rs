@@ -1,5 +1,7 @@
 //! What can be asked of a queue in memory without changing it.
 
+use std::collections::BTreeSet;
+
 use trackside_core::{TaskId, Timestamp};
 
 use super::queue::{Place, Queue, Task};
@@ -22,9 +24,12 @@ impl Queue {
     }
 
     pub(super) fn peek(&self, limit: usize) -> Vec<PeekedTask> {
-        let ready = self.ready.iter().flat_map(|lane| lane.values()).filter_map(|id| self.tasks.get(id));
-        ready
-            .take(limit)
+        let mut ids = Vec::new();
+        for level in 0..self.ready.len() {
+            ids.extend(self.peek_level(level, limit - ids.len()));
+        }
+        ids.into_iter()
+            .filter_map(|id| self.tasks.get(&id))
             .map(|task| PeekedTask {
                 id: Some(task.new.id),
                 kind: Some(task.new.kind.clone()),
@@ -37,10 +42,12 @@ impl Queue {
 
     pub(super) fn stats(&self, now: Timestamp) -> QueueStats {
         let count = |len: usize| u64::try_from(len).unwrap_or(u64::MAX);
-        let heads = self.ready.iter().filter_map(|lane| lane.first_key_value());
-        let oldest = heads.filter_map(|(_, id)| self.tasks.get(id)).map(|task| task.enqueued_at).min();
+        let heads = self.ready.iter().filter_map(|lane| lane.values().next());
+        let heads = heads
+            .chain(self.shared.iter().flat_map(|shares| shares.sets.values().take(16)).filter_map(BTreeSet::first));
+        let oldest = heads.filter_map(|id| self.tasks.get(id)).map(|task| task.enqueued_at).min();
         QueueStats {
-            ready: std::array::from_fn(|level| count(self.ready[level].len())),
+            ready: std::array::from_fn(|level| count(self.ready[level].len() + self.shared[level].len())),
             active: count(self.leases.len()),
             delayed: count(self.delayed.len()),
             parked: self.parked.values().map(|ids| count(ids.len())).sum(),
@@ -124,7 +131,7 @@ impl Task {
     /// The state that its place means.
     pub(super) const fn state(&self) -> TaskState {
         match self.place {
-            Place::Ready { .. } => TaskState::Queued,
+            Place::Ready { .. } | Place::Shared | Place::Chosen => TaskState::Queued,
             Place::Delayed { .. } if self.failed > 0 => TaskState::Failed,
             Place::Delayed { .. } => TaskState::Delayed,
             Place::Parked => TaskState::Parked,

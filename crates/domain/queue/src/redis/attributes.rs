@@ -5,6 +5,7 @@
 //!
 //! | letter | value |
 //! |---|---|
+//! | `s` | since when the task is ready, in milliseconds, where that is not when it was enqueued and its age counts |
 //! | `t` | tenant |
 //! | `x` | the time after which it is not handed out any more |
 //! | `u` | `s` until it starts or `d` until it is done, and the digest of its unique key |

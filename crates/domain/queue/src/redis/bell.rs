@@ -65,7 +65,7 @@ impl Bell {
         }
     }
 
-    /// A paused queue may be full: watching its list would ring without end.
+    /// A queue that is paused, or at its limits, may be full: watching its list would ring without end.
     pub(super) fn set_paused(&self, paused: bool) {
         self.paused.store(paused, Ordering::Relaxed);
     }
@@ -121,7 +121,7 @@ impl Bell {
         // The sender is in `self`: it outlives the loop.
         while waiting.wait_for(|callers| *callers > 0).await.is_ok() {
             if signal == Signal::PlainPush && self.paused.load(Ordering::Relaxed) {
-                // Resuming brings a token.
+                // Resuming brings a token, and so does whatever frees a limited queue before its time.
                 tokio::time::sleep(idle_wait).await;
                 continue;
             }

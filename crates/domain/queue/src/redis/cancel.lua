@@ -18,7 +18,14 @@ elseif state ~= 'd' then
   if state == 'p' then redis.call('ZREM', PARKED, user .. '\0' .. id) end
   if state == 'f' or state == 'w' then redis.call('ZREM', DELAYED, id) end
   -- Finding it in the list would cost as much as the list is long: the claim skips an id without a record.
-  if state == 'q' then redis.call('HINCRBY', META, 'gone_' .. string.sub(record, 1, 1), 1) end
+  if state == 'q' then
+    local level, tenant = string.sub(record, 1, 1), attribute(record, 't')
+    if tenant and redis.call('ZREM', FAIR[level], tenant .. '\0' .. id) == 1 then
+      leave(level, tenant)
+    else
+      redis.call('HINCRBY', META, 'gone_' .. level, 1)
+    end
+  end
   local head = string.format('%.0f x \n', now)
   store_finals({ [1] = { id, head .. (string.match(record, '^[^\n]*\n') or '\n') .. ARGV[4] } }, { id }, { x = 1 })
 end

@@ -26,6 +26,7 @@ end
 
 -- Tasks that leave the hands of a worker: whatever follows from having no lease, follows here.
 local function unlease(ids)
+  leave_tenants(ids)
   many('ZREM', LEASE, ids)
   many('HDEL', OWN, ids)
 end

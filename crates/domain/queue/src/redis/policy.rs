@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `d` `b` | most tasks, most bytes |
 //! | `a` `A` | tasks under lease at once: of the queue, of each tenant |
-//! | `r` `R` | count, period in milliseconds and burst: of the queue, of each tenant |
+//! | `r` `R` | count, period in milliseconds, and burst where it is not the count: of the queue, of each tenant |
 //! | `f` | tasks in a turn |
 //! | `g` | age in milliseconds |
 
@@ -18,21 +18,18 @@ use crate::{QueuePolicy, Rate, limits};
 /// The policy as scripts read it; empty when nothing is limited.
 pub(super) fn write(policy: &QueuePolicy) -> String {
     let mut text = String::new();
+    // The numbers as far as they are said.
     let mut put = |letter: char, numbers: &[Option<u64>]| {
-        let numbers: Option<Vec<String>> =
-            numbers.iter().map(|number| number.map(|number| number.to_string())).collect();
-        if let Some(numbers) = numbers {
+        let said: Vec<String> = numbers.iter().map_while(|number| number.map(|number| number.to_string())).collect();
+        if !said.is_empty() {
             // Writing to a String cannot fail.
-            let _written = write!(text, "{letter}{}", numbers.join(","));
+            let _written = write!(text, "{letter}{}", said.join(","));
         }
     };
     let number = |number: Option<NonZeroU32>| number.map(|number| u64::from(number.get()));
     let rate = |rate: Option<Rate>| {
-        [
-            number(rate.map(|rate| rate.count)),
-            rate.map(|rate| limits::millis(rate.per)),
-            number(rate.map(|rate| rate.burst())),
-        ]
+        let per = rate.map(|rate| limits::millis(rate.per));
+        [number(rate.map(|rate| rate.count)), per, number(rate.and_then(|rate| rate.burst))]
     };
     put('d', &[policy.max_depth]);
     put('b', &[policy.max_bytes]);
@@ -59,7 +56,7 @@ pub(super) fn read(text: &str) -> QueuePolicy {
         let rate = || {
             let per = Duration::from_millis(*numbers.get(1)?);
             let count = small(0)?;
-            Some(Rate { count, per, burst: small(2).filter(|burst| *burst != count) })
+            Some(Rate { count, per, burst: small(2) })
         };
         match letter {
             'd' => policy.max_depth = numbers.first().copied(),
@@ -93,7 +90,7 @@ mod tests {
             age_after: Some(Duration::from_secs(60)),
             ..QueuePolicy::default()
         };
-        assert_eq!(write(&policy), "d0a7r1,250,7R1,250,1g60000");
+        assert_eq!(write(&policy), "d0a7r1,250,7R1,250g60000");
         assert_eq!(read(&write(&policy)), policy);
         let rest = QueuePolicy { max_bytes: Some(9), tenant_max_active: few, fair: few, ..QueuePolicy::default() };
         assert_eq!(read(&write(&rest)), rest);

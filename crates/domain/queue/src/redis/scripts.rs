@@ -15,23 +15,24 @@ macro_rules! script {
     };
 }
 
-script!(ENQUEUE, "queue.enqueue": "ready.lua", "unique.lua", "first.lua", "accept.lua", "enqueue.lua");
+script!(ENQUEUE, "queue.enqueue": "rules.lua", "fair.lua", "age.lua", "ready.lua", "unique.lua", "first.lua", "accept.lua", "enqueue.lua");
 script!(ENQUEUE_DURABLY, "queue.enqueue_durably":
-    "durable.lua", "ready.lua", "unique.lua", "first.lua", "accept.lua", "enqueue.lua");
+    "durable.lua", "rules.lua", "fair.lua", "age.lua", "ready.lua", "unique.lua", "first.lua", "accept.lua", "enqueue.lua");
 script!(STEP, "queue.step":
-    "ready.lua", "braked.lua", "unique.lua", "kept.lua", "ended.lua", "history.lua", "step/attempt.lua", "step/settle.lua", "step/renew.lua", "step/promote.lua",
+    "rules.lua", "fair.lua", "age.lua", "ready.lua", "braked.lua", "tenants.lua", "unique.lua", "kept.lua", "ended.lua", "history.lua", "step/attempt.lua", "step/settle.lua", "step/renew.lua", "step/promote.lua",
     "step/reap.lua", "foreign.lua", "step/adopt.lua", "step/lease.lua",
-    "step/expire.lua", "step/claim.lua", "step/step.lua");
+    "step/expire.lua", "step/claim.lua", "turns.lua", "step/allow.lua", "step/draw.lua",
+    "step/choose.lua", "step/oldest.lua", "step/within.lua", "step/open.lua", "step/step.lua");
 script!(STATUS, "queue.status": "status.lua");
-script!(PEEK, "queue.peek": "foreign.lua", "peek.lua");
-script!(STATS, "queue.stats": "stats.lua");
+script!(PEEK, "queue.peek": "rules.lua", "fair.lua", "turns.lua", "foreign.lua", "peek_turns.lua", "peek.lua");
+script!(STATS, "queue.stats": "rules.lua", "fair.lua", "stats.lua");
 script!(PAUSE, "queue.pause": "pause.lua");
-script!(POLICY, "queue.set_policy": "policy.lua");
-script!(CANCEL, "queue.cancel": "unique.lua", "kept.lua", "ended.lua", "cancel.lua");
+script!(POLICY, "queue.set_policy": "rules.lua", "fair.lua", "tenants.lua", "policy.lua");
+script!(CANCEL, "queue.cancel": "rules.lua", "fair.lua", "tenants.lua", "unique.lua", "kept.lua", "ended.lua", "cancel.lua");
 script!(BRAKE, "queue.brake": "brake.lua");
-script!(UNPARK, "queue.unpark": "ready.lua", "braked.lua", "unpark.lua");
+script!(UNPARK, "queue.unpark": "rules.lua", "fair.lua", "age.lua", "ready.lua", "braked.lua", "unpark.lua");
 script!(LETTERS, "queue.letters": "letters.lua");
-script!(REQUEUE, "queue.requeue": "ready.lua", "requeue.lua");
+script!(REQUEUE, "queue.requeue": "rules.lua", "fair.lua", "age.lua", "ready.lua", "requeue.lua");
 script!(AUDIT, "queue.audit": "audit.lua");
 script!(OLDEST, "queue.oldest": "oldest.lua");
-script!(PURGE, "queue.purge": "unique.lua", "kept.lua", "ended.lua", "purge.lua");
+script!(PURGE, "queue.purge": "rules.lua", "fair.lua", "tenants.lua", "unique.lua", "kept.lua", "ended.lua", "purge.lua");

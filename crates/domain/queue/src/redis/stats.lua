@@ -4,7 +4,7 @@
 -- ARGV: as in lib.lua.
 -- Returns: ready tasks of the four levels, active, delayed, parked, dead, age of the oldest head in milliseconds (-1
 --          when nothing is ready), paused, created, completed, cancelled, purged, failed, crashed.
--- Bound: counters, and 16 elements of each level.
+-- Bound: counters, 16 elements of each level, and the heads of 16 tenants.
 local meta = redis.call('HMGET', META, 'paused', 'created', 'completed', 'cancelled', 'purged',
   'gone_c', 'gone_h', 'gone_n', 'gone_l', 'failed', 'crashed')
 local reply, oldest = {}, now + 1
@@ -17,6 +17,14 @@ for i, level in ipairs(LEVELS) do
       oldest = math.min(oldest, tonumber(string.match(records[j], '^%l(%d+)')) or now)
       break
     end
+  end
+  local shared = redis.call('ZCARD', FAIR[level])
+  reply[i] = reply[i] + shared
+  for _, tenant in ipairs(shared > 0 and redis.call('ZRANGE', TURNS[level], 0, 15) or {}) do
+    local low, high = lex(tenant)
+    local member = redis.call('ZRANGEBYLEX', FAIR[level], low, high, 'LIMIT', 0, 1)[1] or ''
+    local record = redis.call('HGET', TASKS, string.match(member, '%z(.*)$') or '')
+    if record then oldest = math.min(oldest, tonumber(string.match(record, '^%l(%d+)')) or now) end
   end
 end
 for i, key in ipairs({ LEASE, DELAYED, PARKED, DEAD }) do reply[4 + i] = redis.call('ZCARD', key) end

@@ -28,6 +28,8 @@ struct Round {
     missing_ids: bool,
     /// The script did what it could, and more may be claimed.
     is_filled: bool,
+    /// What is ready is held back by the limits of the queue.
+    is_limited: bool,
     /// What this process must settle itself: cancelled tasks whose worker is gone, and records that nobody can read.
     settle: Vec<Settlement>,
 }
@@ -55,7 +57,6 @@ impl Inner {
             if is_last {
                 let mut reply = self.follow_up(line, &step, round, own_settlements).await;
                 (reply.settled, reply.renewed) = (settled, renewed);
-                line.bell.set_paused(reply.paused);
                 return Ok(reply);
             }
         }
@@ -64,7 +65,7 @@ impl Inner {
     /// The rounds after the first that claimed: for the credits that are left, and for what this process must settle
     /// itself. None of them can fail the step: what was claimed must reach the worker.
     async fn follow_up(&self, line: &Line, step: &Step, first: Round, mut settle: Vec<Settlement>) -> StepReply {
-        let Round { mut reply, mut is_filled, .. } = first;
+        let Round { mut reply, mut is_filled, mut is_limited, .. } = first;
         for _ in 0..MAX_FOLLOW_UPS {
             let credits = if is_filled { step.credits - reply.claimed.len() } else { 0 };
             if settle.is_empty() && credits == 0 {
@@ -75,7 +76,7 @@ impl Inner {
             match self.round(line, again).await {
                 Ok(mut next) => {
                     settle.append(&mut next.settle);
-                    is_filled = next.is_filled;
+                    (is_filled, is_limited) = (next.is_filled, next.is_limited);
                     reply.claimed.append(&mut next.reply.claimed);
                     (reply.next_due, reply.more_ready) = (next.reply.next_due, next.reply.more_ready);
                 }
@@ -90,6 +91,7 @@ impl Inner {
                 }
             }
         }
+        line.bell.set_paused(reply.paused || is_limited);
         reply
     }
 
@@ -168,7 +170,8 @@ impl From<trackside_redis::Error> for Unread {
 }
 
 fn read(reply: Reply, queue: &QueueName, usual_lease: Duration, config: &Config) -> Result<Round, Unread> {
-    let [settled, renewed, rows, next_due, more_ready, paused, now, missing_ids, cancelled] = reply.into_array_of()?;
+    let [settled, renewed, rows, next_due, more_ready, paused, now, missing_ids, cancelled, is_limited] =
+        reply.into_array_of()?;
     let now = Timestamp::from_millis(now.as_u64()?);
     let mut settle = Vec::new();
 
@@ -208,7 +211,8 @@ fn read(reply: Reply, queue: &QueueName, usual_lease: Duration, config: &Config)
     let next_due = u64::try_from(next_due.as_int()?).ok().map(Duration::from_millis);
     let (more_ready, paused) = (more_ready.as_bool()?, paused.as_bool()?);
     let reply = StepReply { settled, renewed, claimed, next_due, more_ready, paused, now };
-    Ok(Round { reply, missing_ids: missing_ids.as_bool()?, is_filled: false, settle })
+    let (missing_ids, is_limited) = (missing_ids.as_bool()?, is_limited.as_bool()?);
+    Ok(Round { reply, missing_ids, is_filled: false, is_limited, settle })
 }
 
 fn read_settled(reply: Reply) -> Result<Settled, Unread> {

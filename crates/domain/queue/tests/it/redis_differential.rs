@@ -9,8 +9,8 @@ use proptest::{prelude::*, test_runner::FileFailurePersistence};
 use trackside_core::{ManualClock, QueueName, Timestamp, UserId, WorkerId};
 use trackside_queue::{
     BrakeChange, BrakeScope, ClaimedTask, Config, DeadCursor, Due, MemoryQueueStore, NewTask, Outcome, Priority,
-    QueueStats, QueueStore, Renewal, Renewed, RetryPolicy, Settlement, Step, TaskStatus, Unique, UniqueUntil,
-    conformance::Harness,
+    QueuePolicy, QueueStats, QueueStore, Rate, Renewal, Renewed, RetryPolicy, Settlement, Step, TaskStatus, Unique,
+    UniqueUntil, conformance::Harness,
 };
 use trackside_testkit::RedisServer;
 
@@ -39,6 +39,7 @@ enum Op {
     Brake { user: Option<u8>, engaged: bool, revision: u64 },
     Unpark { user: Option<u8>, limit: usize },
     Pause(bool),
+    Limit(usize),
     Requeue(Vec<usize>),
     Purge(Vec<usize>),
     Look(usize),
@@ -48,6 +49,7 @@ enum Op {
 struct Plan {
     priority: u8,
     user: Option<u8>,
+    tenant: Option<u8>,
     delayed: bool,
     long_lease: bool,
     max_attempts: u32,
@@ -68,18 +70,21 @@ enum Ending {
 
 fn plan() -> impl Strategy<Value = Plan> {
     let user = prop_oneof![3 => Just(None), 2 => (0..3_u8).prop_map(Some)];
+    let tenant = prop_oneof![2 => Just(None), 3 => (0..4_u8).prop_map(Some)];
     (
         0..4_u8,
         user,
+        tenant,
         prop::bool::weighted(0.2),
         prop::bool::weighted(0.2),
         1..4_u32,
         0..3_u8,
         prop_oneof![2 => Just(0), 1 => 0..27_u8],
     )
-        .prop_map(|(priority, user, delayed, long_lease, max_attempts, retry, special)| Plan {
+        .prop_map(|(priority, user, tenant, delayed, long_lease, max_attempts, retry, special)| Plan {
             priority,
             user,
+            tenant,
             delayed,
             long_lease,
             max_attempts,
@@ -112,6 +117,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (user(), any::<bool>(), 0..20_u64).prop_map(|(user, engaged, revision)| Op::Brake { user, engaged, revision }),
         1 => (user(), 0..4_usize).prop_map(|(user, limit)| Op::Unpark { user, limit }),
         1 => prop::bool::weighted(0.3).prop_map(Op::Pause),
+        2 => any::<usize>().prop_map(Op::Limit),
         1 => some().prop_map(Op::Requeue),
         1 => some().prop_map(Op::Purge),
         2 => any::<usize>().prop_map(Op::Look),
@@ -131,6 +137,7 @@ impl World {
         let mut task = new_task(&self.queue);
         task.options.priority = Priority::ALL[usize::from(plan.priority)];
         task.options.user_id = plan.user.map(user);
+        task.options.tenant_id = plan.tenant.map(|tenant| format!("tenant {tenant}"));
         task.options.due = if plan.delayed { Due::After(DELAY) } else { Due::Now };
         task.options.lease = plan.long_lease.then_some(LEASES[1]);
         let until = |key: u8| if key == 1 { UniqueUntil::Started } else { UniqueUntil::Done };
@@ -226,6 +233,11 @@ impl World {
                 show(&mut seen, &store.unpark(queue, &scope(*user), *limit).await.unwrap());
             }
             Op::Pause(paused) => store.set_paused(queue, *paused).await.unwrap(),
+            Op::Limit(index) => {
+                let policies = policies();
+                store.set_policy(queue, &policies[index % policies.len()]).await.unwrap();
+                show(&mut seen, &store.policy(queue).await.unwrap());
+            }
             Op::Requeue(indices) => {
                 show(&mut seen, &store.requeue_dead(queue, &refs(&self.ids(indices))).await.unwrap());
             }
@@ -267,6 +279,28 @@ fn timeless(mut status: TaskStatus) -> (TaskStatus, [bool; 3]) {
         (past.started_at, past.ended_at) = (enqueued_at, enqueued_at);
     }
     (TaskStatus { enqueued_at, due_at: None, started_at: None, finished_at: None, ..status }, times)
+}
+
+/// Their durations, and all multiples of them that matter, end between two operations too.
+fn policies() -> Vec<QueuePolicy> {
+    let (none, many) = (QueuePolicy::default(), NonZeroU32::new);
+    let rate = |per, burst| {
+        let rate = Rate::new(NonZeroU32::MIN, Duration::from_secs(per));
+        Some(Rate { burst: many(burst), ..rate })
+    };
+    let age_after = Some(Duration::from_secs(1_050));
+    vec![
+        none.clone(),
+        QueuePolicy { max_active: many(3), ..none.clone() },
+        QueuePolicy { rate: rate(337, 3), ..none.clone() },
+        QueuePolicy { fair: many(1), ..none.clone() },
+        QueuePolicy { fair: many(2), max_active: many(4), ..none.clone() },
+        QueuePolicy { tenant_max_active: many(1), ..none.clone() },
+        QueuePolicy { tenant_rate: rate(1_137, 2), ..none.clone() },
+        QueuePolicy { tenant_max_active: many(2), tenant_rate: rate(437, 1), fair: many(3), ..none.clone() },
+        QueuePolicy { age_after, ..none.clone() },
+        QueuePolicy { age_after, fair: many(2), tenant_max_active: many(2), rate: rate(137, 4), ..none },
+    ]
 }
 
 fn user(number: u8) -> UserId {

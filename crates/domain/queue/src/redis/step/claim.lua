@@ -11,7 +11,7 @@ local function claim(credits, braked, depth, gone, spares)
   for _, level in ipairs(LEVELS) do
     local asked = credits - #ids
     while depth[level] > 0 and #ids < credits and budget > 0 and #late < 64 and not missing do
-      local popped = redis.call('RPOP', READY[level], math.min(asked, budget))
+      local popped = redis.call('RPOP', READY[level], math.min(asked, budget, depth[level]))
       local records = redis.call('HMGET', TASKS, unpack(popped))
       local back = {}
       depth[level] = depth[level] - #popped
@@ -50,5 +50,6 @@ local function claim(credits, braked, depth, gone, spares)
   many('ZADD', PARKED, parked)
   local rows, earliest = lease(found)
   let_go(special.id, special.record, true)
+  enter_tenants(special.id, special.record)
   return rows, missing, earliest, expire(late)
 end
