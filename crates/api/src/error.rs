@@ -72,6 +72,7 @@ impl From<Arc<trackside_queue::Error>> for Problem {
             Error::InvalidTask { field, reason }
             | Error::InvalidPolicy { field, reason }
             | Error::InvalidSchedule { field, reason } => Self::invalid_field(*field, reason),
+            Error::UnknownPredecessor(id) => Self::invalid_field("depends_on", format!("task {id} is unknown")),
             Error::LeaseLost(_) => Self::new(ProblemKind::LeaseLost).with_detail(error.to_string()),
             _ => by_kind(error.kind(), error),
         }

@@ -68,8 +68,13 @@ fn write(figures: &[(QueueName, QueueStats)]) -> String {
             let priority = priority.as_str();
             let _infallible = writeln!(ready, "{READY}{{queue=\"{queue}\",priority=\"{priority}\"}} {count}");
         }
-        let states =
-            [("active", stats.active), ("delayed", stats.delayed), ("parked", stats.parked), ("dead", stats.dead)];
+        let states = [
+            ("active", stats.active),
+            ("delayed", stats.delayed),
+            ("waiting", stats.waiting),
+            ("parked", stats.parked),
+            ("dead", stats.dead),
+        ];
         for (state, count) in states {
             let _infallible = writeln!(tasks, "{TASKS}{{queue=\"{queue}\",state=\"{state}\"}} {count}");
         }

@@ -63,6 +63,16 @@ pub(crate) enum UniqueUntil {
     Done,
 }
 
+/// What becomes of a task when one that it waits for fails. `fail`: it goes to the dead letters; `continue`: it runs all
+/// the same, once all have ended; `cancel`: it is called off.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum OnFailure {
+    Fail,
+    Continue,
+    Cancel,
+}
+
 /// A page of a list.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -79,7 +89,17 @@ const DEFAULT_PAGE: usize = 50;
 /// Most items of a page.
 const MAX_PAGE: usize = 256;
 
-// === impl Priority, TaskState, Backoff, Unique ===
+// === impl Priority, TaskState, Backoff, Unique, OnFailure ===
+
+impl From<OnFailure> for trackside_queue::OnFailure {
+    fn from(on_failure: OnFailure) -> Self {
+        match on_failure {
+            OnFailure::Fail => Self::Fail,
+            OnFailure::Continue => Self::Continue,
+            OnFailure::Cancel => Self::Cancel,
+        }
+    }
+}
 
 impl From<Priority> for trackside_queue::Priority {
     fn from(level: Priority) -> Self {
@@ -167,6 +187,11 @@ pub(crate) fn page_limit(asked: Option<usize>) -> usize {
 /// Whole milliseconds, saturating.
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The ids of the tasks that a task waits for.
+pub(crate) fn ids_of(dependencies: &[trackside_queue::Dependency]) -> Vec<String> {
+    dependencies.iter().map(|it| it.id.to_string()).collect()
 }
 
 /// JSON text of a store as a value; text that is no JSON (a plain client may have pushed it) becomes a string.

@@ -44,7 +44,7 @@ struct Leased {
 #[schema(example = json!({
     "task_id": "0198c2d4-7c1e-7448-8000-0d7f5a2f4c11", "kind": "report.render", "payload": {"month": "2026-10"},
     "attempt": 1, "max_attempts": 3, "fence": 17, "lease_expires_at": "2026-11-20T12:00:30.000Z", "priority": "normal",
-    "enqueued_at": "2026-11-20T12:00:00.000Z", "timeout_ms": null, "user_id": "user-42", "project_id": null,
+    "enqueued_at": "2026-11-20T12:00:00.000Z", "timeout_ms": null, "depends_on": [], "user_id": "user-42", "project_id": null,
     "tenant_id": null, "correlation_id": "order-7", "traceparent": null
 }))]
 struct LeasedTask {
@@ -64,6 +64,8 @@ struct LeasedTask {
     enqueued_at: Timestamp,
     /// How long the attempt may run, where the producer said so.
     timeout_ms: Option<u64>,
+    /// The tasks that it waited for: what they brought is at `/v1/tasks/{id}`.
+    depends_on: Vec<String>,
     user_id: Option<String>,
     project_id: Option<String>,
     tenant_id: Option<String>,
@@ -122,6 +124,7 @@ impl From<ClaimedTask> for LeasedTask {
             priority: task.priority.into(),
             enqueued_at: task.enqueued_at,
             timeout_ms: task.timeout.map(wire::millis),
+            depends_on: wire::ids_of(&task.depends_on),
             user_id: task.user_id.map(|id| id.to_string()),
             project_id: task.project_id,
             tenant_id: task.tenant_id,

@@ -12,7 +12,9 @@ use http::{StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use trackside_core::{QueueName, TaskId, Timestamp, UserId};
-use trackside_queue::{DEFAULT_MAX_ATTEMPTS, Due, Durability, Enqueued, NewTask, PeekedTask, RetryPolicy, TaskOptions};
+use trackside_queue::{
+    DEFAULT_MAX_ATTEMPTS, Dependency, Due, Durability, Enqueued, NewTask, PeekedTask, RetryPolicy, TaskOptions,
+};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -22,7 +24,7 @@ use crate::{
     extract::{IdempotencyKey, OneOrMany, StrictJson, StrictPath, StrictQuery, replayed},
     middleware::correlation::RequestContext,
     problem::Problem,
-    wire::{self, Backoff, Priority, TaskState, Unique},
+    wire::{self, Backoff, OnFailure, Priority, TaskState, Unique},
 };
 
 /// Tasks shown when the request does not say.
@@ -79,6 +81,11 @@ struct EnqueueRequest {
     durability: Option<Durability>,
     /// What the client calls this task, instead of what follows from the header `Idempotency-Key`.
     idempotency_key: Option<String>,
+    /// Tasks that must complete first, at most 256: their ids, or `#0` for the first task of the same array, and so on.
+    #[serde(default)]
+    depends_on: Vec<String>,
+    /// What becomes of it when one of those fails; `fail` when left out.
+    on_failure: Option<OnFailure>,
 }
 
 /// A task that was accepted.
@@ -146,6 +153,9 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
 /// groups, the problem names in `tasks` what was accepted: send the others again, or all of them under the same
 /// `Idempotency-Key`. A queue that has a limit has room for the whole array, or refuses it with 429 `queue-full`.
 ///
+/// A task that depends on others is `waiting` until all of them have completed; one that names a task of which nothing is
+/// known is refused. An array may describe a whole flow, as its tasks may name those before them.
+///
 /// A request may be repeated under its `Idempotency-Key`: within a day (`idempotency_ttl`) the same key with the same body
 /// adds nothing and answers the first tasks, with the header `Idempotency-Replayed: true` when nothing was new. The key
 /// with another body is refused. In an array the key of each task is `<key>/<index>`, unless the task has an
@@ -175,19 +185,21 @@ async fn enqueue(
     match request {
         OneOrMany::One(request) => {
             let durability = request.durability.unwrap_or(state.queues.config().durability);
-            let task = request.into_task(&queue, &context, key)?;
+            let task = request.into_task(&queue, &context, key, &[])?;
             let added = state.queues.enqueue_one_durably(&queue, task, durability).await?;
             let location = [(header::LOCATION, format!("/v1/tasks/{}", added.id))];
             let replayed = replayed(added.replayed);
             Ok((StatusCode::ACCEPTED, location, replayed, Json(Answer::One(added.into()))).into_response())
         }
         OneOrMany::Many(requests) => {
-            let to_task = |(index, request): (usize, EnqueueRequest)| {
-                let key = key.as_ref().map(|key| format!("{key}/{index}"));
-                request.into_task(&queue, &context, key).map_err(|problem| problem.of_item(index))
-            };
             let durability = common_durability(&requests)?.unwrap_or(state.queues.config().durability);
-            let tasks = requests.into_iter().enumerate().map(to_task).collect::<Result<Vec<_>, _>>()?;
+            let (mut tasks, mut ids) = (Vec::with_capacity(requests.len()), Vec::with_capacity(requests.len()));
+            for (index, request) in requests.into_iter().enumerate() {
+                let key = key.as_ref().map(|key| format!("{key}/{index}"));
+                let task = request.into_task(&queue, &context, key, &ids).map_err(|problem| problem.of_item(index))?;
+                ids.push(task.id);
+                tasks.push(task);
+            }
             let added = state.queues.enqueue_durably(&queue, tasks, durability).await?;
             let replayed = replayed(!added.is_empty() && added.iter().all(|task| task.replayed));
             let tasks = added.into_iter().map(Into::into).collect();
@@ -227,8 +239,14 @@ fn common_durability(requests: &[EnqueueRequest]) -> Result<Option<Durability>, 
 // === impl EnqueueRequest ===
 
 impl EnqueueRequest {
-    /// The task, known by `key` unless it says otherwise.
-    fn into_task(self, queue: &QueueName, context: &RequestContext, key: Option<String>) -> Result<NewTask, Problem> {
+    /// The task, known by `key` unless it says otherwise; `earlier` are the tasks before it.
+    fn into_task(
+        self,
+        queue: &QueueName,
+        context: &RequestContext,
+        key: Option<String>,
+        earlier: &[TaskId],
+    ) -> Result<NewTask, Problem> {
         let due = match (self.delay_ms, self.run_at) {
             (Some(_), Some(_)) => {
                 return Err(Problem::invalid_field("run_at", "give either delay_ms or run_at"));
@@ -244,6 +262,8 @@ impl EnqueueRequest {
             max_attempts: self.max_attempts.unwrap_or(DEFAULT_MAX_ATTEMPTS),
             retry: self.backoff.map_or_else(RetryPolicy::default, Into::into),
             lease: self.lease_ms.map(Duration::from_millis),
+            depends_on: dependencies(self.depends_on, earlier)?,
+            on_failure: self.on_failure.map(Into::into).unwrap_or_default(),
             expires_at: self.expires_at,
             unique: self.unique.map(Into::into),
             retention: self.retention_ms.map(Duration::from_millis),
@@ -258,6 +278,19 @@ impl EnqueueRequest {
         let payload = Bytes::from(String::from(Box::<str>::from(self.payload)));
         Ok(NewTask { id: TaskId::generate(queue), kind: self.kind, payload, options })
     }
+}
+
+/// The tasks that are named, by id or by their place among the earlier ones.
+fn dependencies(names: Vec<String>, earlier: &[TaskId]) -> Result<Vec<Dependency>, Problem> {
+    let read = |(index, name): (usize, String)| {
+        let id = match name.strip_prefix('#') {
+            Some(position) => position.parse().ok().and_then(|position: usize| earlier.get(position)).copied(),
+            None => name.parse().ok(),
+        };
+        let rule = "a task id, or '#' and the place of an earlier task of the same array, from 0";
+        id.map(Dependency::from).ok_or_else(|| Problem::invalid_field(format!("depends_on[{index}]"), rule))
+    };
+    names.into_iter().enumerate().map(read).collect()
 }
 
 // === impl Accepted, UpcomingTask ===

@@ -188,7 +188,7 @@ impl QueueView {
             depth,
             active: stats.active,
             delayed: stats.delayed,
-            waiting: 0,
+            waiting: stats.waiting,
             parked: stats.parked,
             dead: stats.dead,
             oldest_age_ms: stats.oldest_age.map(wire::millis),

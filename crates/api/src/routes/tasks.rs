@@ -24,6 +24,7 @@ use crate::{
     "finished_at": "2026-11-20T12:00:03.450Z", "worker_id": "py-worker-1", "result": {"pages": 12}, "error": null,
     "error_chain": [], "history": [{"attempt": 1, "started_at": "2026-11-20T12:00:00.020Z",
     "ended_at": "2026-11-20T12:00:00.090Z", "worker_id": "py-worker-1", "error": "printer on fire"}],
+    "depends_on": [],
     "user_id": "user-42", "project_id": null, "tenant_id": null, "tags": ["monthly"],
     "correlation_id": "order-7"
 }))]
@@ -59,6 +60,8 @@ pub(crate) struct TaskView {
     error_chain: Vec<String>,
     /// Its last attempts that failed or whose worker died, oldest first, ten at most.
     history: Vec<PastAttemptView>,
+    /// The tasks that it waits for, or waited for.
+    depends_on: Vec<String>,
     user_id: Option<String>,
     project_id: Option<String>,
     tenant_id: Option<String>,
@@ -161,6 +164,7 @@ impl From<TaskStatus> for TaskView {
             error,
             error_chain,
             history: task.history.into_iter().map(Into::into).collect(),
+            depends_on: wire::ids_of(&task.depends_on),
             user_id: task.user_id.map(|id| id.to_string()),
             project_id: task.project_id,
             tenant_id: task.tenant_id,

@@ -6,6 +6,7 @@ mod agents;
 mod away;
 mod batches;
 mod browser;
+mod dependencies;
 mod documents;
 mod health;
 mod idempotency;

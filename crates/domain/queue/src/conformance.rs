@@ -9,6 +9,7 @@ mod audit;
 mod brake;
 mod claims;
 mod crashes;
+mod dependencies;
 mod driver;
 mod fair;
 mod intake;
@@ -24,8 +25,8 @@ use async_trait::async_trait;
 use trackside_core::QueueName;
 
 pub use self::{
-    accounts::*, admission::*, audit::*, brake::*, claims::*, crashes::*, fair::*, intake::*, letters::*, limits::*,
-    orders::*, policy::*, settlements::*,
+    accounts::*, admission::*, audit::*, brake::*, claims::*, crashes::*, dependencies::*, fair::*, intake::*,
+    letters::*, limits::*, orders::*, policy::*, settlements::*,
 };
 pub use crate::schedule::conformance::*;
 use crate::{Config, QueueStore};
@@ -156,6 +157,20 @@ macro_rules! queue_store_conformance {
             l31_a_task_tells_the_attempts_that_failed
             l31_a_letter_that_died_anew_is_left_alone
             l32_old_and_surplus_letters_are_told
+            l21_a_task_waits_until_all_its_predecessors_have_completed
+            l21_the_step_that_brings_the_completion_may_claim_the_successor
+            l21_an_unknown_predecessor_is_refused
+            l21_predecessors_may_stand_before_in_the_same_call
+            l21_a_predecessor_that_has_completed_holds_nothing_back
+            l21_a_delayed_task_waits_for_its_time_as_well
+            l21_a_wide_fan_out_reaches_everyone
+            l21_a_wide_fan_in_waits_for_everyone
+            l21_a_long_chain_runs_in_order
+            l22_a_task_dies_of_a_failed_predecessor
+            l22_a_task_may_continue_after_a_failure
+            l22_a_task_may_be_called_off_with_its_predecessor
+            l22_a_predecessor_that_had_failed_before_counts_as_well
+            l22_a_waiting_task_can_be_cancelled
             dead_letters_are_paged_newest_first
             dead_letters_are_requeued_as_if_new
             purged_dead_letters_leave_only_their_status

@@ -84,6 +84,9 @@ pub enum Error {
     /// An idempotency key came with a request that is not the one it came with first (Q-L17); nothing was enqueued.
     #[error("the idempotency key was used for another request")]
     IdempotencyKeyReused,
+    /// A task is to wait for one of which nothing is known (Q-L21); nothing was enqueued.
+    #[error("invalid task: depends_on: task {0} is unknown")]
+    UnknownPredecessor(TaskId),
     /// A name is malformed.
     #[error(transparent)]
     InvalidName(#[from] InvalidName),
@@ -152,6 +155,7 @@ impl Error {
             Self::InvalidTask { .. }
             | Self::InvalidPolicy { .. }
             | Self::InvalidSchedule { .. }
+            | Self::UnknownPredecessor(_)
             | Self::InvalidName(_)
             | Self::BatchTooLarge { .. }
             | Self::IdempotencyKeyReused => ErrorKind::InvalidInput,

@@ -6,7 +6,9 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use trackside_core::Timestamp;
 
-use crate::{DEFAULT_MAX_ATTEMPTS, Due, Error, NewTask, Priority, RetryPolicy, TaskOptions, UniqueUntil, limits};
+use crate::{
+    DEFAULT_MAX_ATTEMPTS, Due, Error, NewTask, OnFailure, Priority, RetryPolicy, TaskOptions, UniqueUntil, limits,
+};
 
 /// 128 bits that stand for a key, whatever its length.
 pub(crate) fn digest(key: &str) -> u128 {
@@ -34,6 +36,9 @@ pub(crate) fn fingerprint(task: &NewTask) -> Result<u128, Error> {
         expires_at,
         unique,
         retention,
+        on_failure,
+        // An array names its own tasks by their place: their ids are others each time.
+        depends_on: _,
         correlation_id: _,
         traceparent: _,
         idempotency_key: _,
@@ -54,6 +59,7 @@ pub(crate) fn fingerprint(task: &NewTask) -> Result<u128, Error> {
         expires_at: *expires_at,
         unique: unique.as_ref().map(|unique| (&*unique.key, unique.until == UniqueUntil::Started)),
         retention_ms: retention.map(limits::millis),
+        on_failure: Some(*on_failure).filter(|policy| *policy != OnFailure::default()),
     };
     let said = serde_json::to_vec(&said)
         .map_err(|error| Error::InvalidTask { field: "options", reason: error.to_string() })?;
@@ -90,6 +96,8 @@ struct Said<'a> {
     unique: Option<(&'a str, bool)>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retention_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    on_failure: Option<OnFailure>,
 }
 
 fn shorten(hash: Sha256) -> u128 {

@@ -7,6 +7,7 @@ mod causes;
 mod config;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod dependency;
 mod error;
 mod idempotency;
 mod intake;
@@ -29,6 +30,7 @@ pub use alerts::RedisAlertBoard;
 pub use alerts::{Alert, AlertBoard, AlertRule, AlertState, MemoryAlertBoard, Observation};
 pub use audit::{Places, QueueAudit};
 pub use config::Config;
+pub use dependency::{Dependency, MAX_DEPENDENCIES, OnFailure};
 pub use error::Error;
 pub use intake::{Durability, Enqueued, Intake, Unique, UniqueUntil};
 pub use letters::{DeadCursor, DeadFilter, DeadLetter, DeadPage, DeadRef, PastAttempt, Swept};

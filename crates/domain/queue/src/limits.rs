@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use trackside_core::{CorrelationId, TaskId, Timestamp};
 
-use crate::{Error, MAX_BATCH};
+use crate::{Error, MAX_BATCH, NewTask};
 
 /// What is kept of an error or a reason, in bytes.
 pub(crate) const MAX_REASON_BYTES: usize = 2 * 1024;
@@ -72,6 +72,12 @@ fn cut(text: &str, bytes: usize) -> &str {
 /// Refuses more items than one call may carry.
 pub(crate) const fn check_batch(given: usize) -> Result<(), Error> {
     if given > MAX_BATCH { Err(Error::BatchTooLarge { given, limit: MAX_BATCH }) } else { Ok(()) }
+}
+
+/// Refuses more tasks than one call may carry, or more tasks that they wait for.
+pub(crate) fn check_tasks(tasks: &[NewTask]) -> Result<(), Error> {
+    check_batch(tasks.len())?;
+    check_batch(tasks.iter().map(|task| task.options.depends_on.len()).sum())
 }
 
 /// The id that joins a task to its request: its own unless the producer named another.

@@ -3,6 +3,7 @@
 mod account;
 mod batch;
 mod dead;
+mod dependencies;
 mod lease;
 mod operate;
 mod registry;
@@ -142,23 +143,27 @@ impl QueueManager {
     pub async fn enqueue_durably(
         &self,
         queue: &QueueName,
-        tasks: Vec<NewTask>,
+        mut tasks: Vec<NewTask>,
         durability: Durability,
     ) -> Result<Vec<Enqueued>, Error> {
         for (index, task) in tasks.iter().enumerate() {
             validate::task(queue, task, &self.inner.config).map_err(|error| error.of_item(index))?;
         }
         self.meet(queue).await?;
-        let mut answers = Vec::with_capacity(tasks.len());
-        for chunk in tasks.chunks(MAX_BATCH) {
-            let more_to_come = tasks.len() - answers.len() - chunk.len();
-            let intake = Intake { more_to_come, durability };
-            let added = match self.inner.store.enqueue_with(queue, chunk, intake).await {
+        self.place_predecessors(queue, &mut tasks).await?;
+        let (mut answers, mut rest) = (Vec::with_capacity(tasks.len()), tasks.as_mut_slice());
+        let given = rest.len();
+        while !rest.is_empty() {
+            let (chunk, others) = rest.split_at_mut(dependencies::chunk_len(rest));
+            let intake = Intake { more_to_come: others.len(), durability };
+            let added = match self.enqueue_chunk(queue, chunk, intake).await {
                 Ok(added) => added,
-                Err(error) => return Err(error.after_items(answers, tasks.len())),
+                Err(error) => return Err(error.after_items(answers, given)),
             };
             metrics::enqueued(queue, chunk, &added);
+            dependencies::stand_in(chunk, &added, others);
             answers.extend(added);
+            rest = others;
         }
         Ok(answers)
     }

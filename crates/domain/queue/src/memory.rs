@@ -3,6 +3,7 @@
 mod audit;
 mod intake;
 mod letters;
+mod links;
 mod orders;
 mod queue;
 mod step;
@@ -24,7 +25,7 @@ use self::queue::Queue;
 use crate::{
     BrakeChange, BrakePage, BrakeScope, Config, DeadCursor, DeadLetter, DeadRef, Durability, Enqueued, Error, Intake,
     NewTask, PeekedTask, QueueAudit, QueuePolicy, QueueStats, QueueStore, Step, StepReply, TaskState, TaskStatus,
-    limits::check_batch,
+    limits::{check_batch, check_tasks},
 };
 
 /// Queues in memory, obeying the laws of [`QueueStore`]. Clones share them.
@@ -129,7 +130,7 @@ impl QueueStore for MemoryQueueStore {
     }
 
     async fn enqueue_with(&self, queue: &QueueName, tasks: &[NewTask], intake: Intake) -> Result<Vec<Enqueued>, Error> {
-        check_batch(tasks.len())?;
+        check_tasks(tasks)?;
         if intake.durability != Durability::None {
             let reason = "nothing survives a restart in memory".to_owned();
             return Err(Error::DurabilityUnavailable { durability: intake.durability, reason });

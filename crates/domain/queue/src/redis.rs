@@ -34,7 +34,7 @@ use self::{
     bell::Bell,
     call::{Call, failed},
     durable::Durable,
-    intake::Answer,
+    intake::{Answer, TakenIn},
     keys::QueueKeys,
 };
 use crate::{
@@ -154,17 +154,9 @@ impl QueueStore for RedisQueueStore {
     }
 
     async fn enqueue_with(&self, queue: &QueueName, tasks: &[NewTask], intake: Intake) -> Result<Vec<Enqueued>, Error> {
-        check_batch(tasks.len())?;
+        limits::check_tasks(tasks)?;
         let line = self.inner.line(queue);
-        let mut call = self.inner.call(&line).arg(tasks.len()).arg(intake.more_to_come);
-        for task in tasks {
-            call = intake::write(call, task, &self.inner.config)?;
-        }
-        let (reply, is_reached) = match intake.durability {
-            Durability::None => (call.run(&self.inner, &scripts::ENQUEUE).await?, true),
-            durability => call.run_durably(&self.inner, &scripts::ENQUEUE_DURABLY, durability).await?,
-        };
-        let mut answers = intake::read(reply, tasks)?;
+        let (mut answers, is_reached) = self.inner.take_in(&line, tasks.to_vec(), intake).await?;
         let mut enqueued = Vec::with_capacity(answers.len());
         for answer in answers.drain(..) {
             let ended = match answer {
@@ -241,9 +233,7 @@ impl QueueStore for RedisQueueStore {
     }
 
     async fn cancel(&self, queue: &QueueName, id: TaskId, reason: &str) -> Result<Option<TaskState>, Error> {
-        let line = self.inner.line(queue);
-        let call = self.inner.call(&line).id(id).arg(limits::reason(reason)).only_bucket(id);
-        views::state(call.run(&self.inner, &scripts::CANCEL).await?, &scripts::CANCEL)
+        self.inner.cancel(&self.inner.line(queue), id, reason).await
     }
 
     async fn set_brake(&self, queue: &QueueName, change: &BrakeChange) -> Result<(), Error> {
@@ -354,5 +344,40 @@ impl Inner {
 
     fn call<'k>(&self, line: &'k Line) -> Call<'k> {
         Call::new(&line.keys, &self.config, self.offset_ms.load(Ordering::Relaxed))
+    }
+
+    /// One call, and another one for each task that others of the call wait for and for which an earlier one stands. The
+    /// answers, and whether they are as durable as asked for.
+    async fn take_in(
+        &self,
+        line: &Line,
+        mut tasks: Vec<NewTask>,
+        intake: Intake,
+    ) -> Result<(Vec<Answer>, bool), Error> {
+        loop {
+            let mut call = self.call(line).arg(tasks.len()).arg(intake.more_to_come).arg("1");
+            for task in &tasks {
+                call = intake::write(call, task, &self.config)?;
+            }
+            let call = intake::write_edges(call, &line.name, &tasks);
+            let (reply, is_reached) = match intake.durability {
+                Durability::None => (call.run(self, &scripts::ENQUEUE).await?, true),
+                durability => call.run_durably(self, &scripts::ENQUEUE_DURABLY, durability).await?,
+            };
+            let (given, known) = match intake::read(reply, &tasks)? {
+                TakenIn::Answers(answers) => return Ok((answers, is_reached)),
+                TakenIn::Stand { given, known } => (given, known),
+            };
+            for predecessor in tasks.iter_mut().flat_map(|task| &mut task.options.depends_on) {
+                if predecessor.id == given {
+                    predecessor.id = known;
+                }
+            }
+        }
+    }
+
+    async fn cancel(&self, line: &Line, id: TaskId, reason: &str) -> Result<Option<TaskState>, Error> {
+        let call = self.call(line).id(id).arg(limits::reason(reason)).only_bucket(id);
+        views::state(call.run(self, &scripts::CANCEL).await?, &scripts::CANCEL)
     }
 }

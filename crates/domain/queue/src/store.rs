@@ -67,6 +67,14 @@ pub const MAX_BATCH: usize = 256;
 ///   nothing.
 /// - **Q-L28 age** — where the age of tasks counts, the next task of a level that is ready for longer than allowed goes
 ///   before younger ones of higher levels, the oldest first. One claim may answer for a few of them.
+/// - **Q-L21 dependencies** — a task with predecessors is handed out only after every one of them has completed. It
+///   waits in state *waiting*, and becomes ready, or delayed when it is not due, in the step that brings the last
+///   completion or in one of the next ones: a step tells at most 64 tasks. A predecessor must be known when the task is
+///   enqueued, or be before it in the same call, so that no cycle is possible; otherwise nothing is enqueued.
+/// - **Q-L22 failed predecessors** — when a predecessor dies or is called off, or had before, the task dies, is called off
+///   too, or goes on as if it had completed, as its [`OnFailure`](crate::OnFailure) says, and so on along a chain; the
+///   reason names the first failure. What was decided stays: requeueing the predecessor does not bring the task back, and
+///   requeueing the task runs it without waiting again.
 /// - **Q-L29 audit** — the tasks ever accepted are those that are somewhere now and those that ended; both are counted
 ///   at one moment, so that the balance holds at every moment, whatever is going on.
 /// - **Q-L18 unique** — while a task holds a unique key, another one that asks for it adds nothing and answers the
@@ -90,7 +98,8 @@ pub trait QueueStore: Send + Sync + Debug + 'static {
     /// The names of all known queues, sorted.
     async fn queues(&self) -> Result<Vec<QueueName>, Error>;
 
-    /// Adds up to [`MAX_BATCH`] tasks, all or nothing; a [`Durability`] that the store does not offer is refused. The answer says of each where it is, in the same order.
+    /// Adds up to [`MAX_BATCH`] tasks with up to as many [dependencies](crate::Dependency) altogether, all or nothing; a
+    /// [`Durability`] that the store does not offer is refused. The answer says of each where it is, in the same order.
     async fn enqueue_with(&self, queue: &QueueName, tasks: &[NewTask], intake: Intake) -> Result<Vec<Enqueued>, Error>;
 
     /// [`enqueue_with`](Self::enqueue_with) nothing further said.
@@ -347,6 +356,8 @@ pub struct QueueStats {
     pub active: u64,
     /// Not due yet, retries included.
     pub delayed: u64,
+    /// Waiting for other tasks.
+    pub waiting: u64,
     /// Held back by the brake.
     pub parked: u64,
     /// Dead letters.

@@ -10,6 +10,8 @@ use crate::Unique;
 
 use crate::{PastAttempt, causes};
 
+use crate::{Dependency, OnFailure};
+
 /// The order between tasks that are ready: strict between levels, first in first out inside one.
 ///
 /// ```
@@ -94,6 +96,10 @@ pub struct TaskOptions {
     pub retry: RetryPolicy,
     /// How long a lease on it lasts; `None` leaves it to the worker's setting.
     pub lease: Option<Duration>,
+    /// The tasks that must end first (Q-L21), at most [`MAX_DEPENDENCIES`](crate::MAX_DEPENDENCIES).
+    pub depends_on: Vec<Dependency>,
+    /// What becomes of it when one of them fails.
+    pub on_failure: OnFailure,
     /// The user on whose behalf it runs; the brake acts on this.
     pub user_id: Option<UserId>,
     /// The project it belongs to.
@@ -165,6 +171,8 @@ pub struct ClaimedTask {
     pub enqueued_at: Timestamp,
     /// How long one attempt may run, where the producer said so.
     pub timeout: Option<Duration>,
+    /// The tasks that it waited for.
+    pub depends_on: Vec<Dependency>,
     /// The user on whose behalf it runs.
     pub user_id: Option<UserId>,
     /// The project it belongs to.
@@ -237,6 +245,8 @@ pub struct TaskStatus {
     pub error: Option<String>,
     /// Its last attempts that failed or crashed, oldest first (Q-L31).
     pub history: Vec<PastAttempt>,
+    /// The tasks that it waits for, or waited for.
+    pub depends_on: Vec<Dependency>,
     /// The user on whose behalf it runs.
     pub user_id: Option<UserId>,
     /// The project it belongs to.
@@ -311,6 +321,8 @@ impl Default for TaskOptions {
             max_attempts: DEFAULT_MAX_ATTEMPTS,
             retry: RetryPolicy::default(),
             lease: None,
+            depends_on: Vec::new(),
+            on_failure: OnFailure::Fail,
             user_id: None,
             project_id: None,
             tenant_id: None,

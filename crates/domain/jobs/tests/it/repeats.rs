@@ -26,6 +26,7 @@ fn handed_out_again(job: &JobRecord, fence: u64) -> ClaimedTask {
         lease: std::time::Duration::from_secs(10),
         enqueued_at: job.created_at,
         timeout: None,
+        depends_on: Vec::new(),
         user_id: None,
         project_id: None,
         tenant_id: None,

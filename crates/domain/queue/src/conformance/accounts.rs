@@ -198,7 +198,7 @@ pub async fn registered_queues_are_listed(harness: &impl Harness) -> Result<(), 
 /// Q-L2: what was created is somewhere.
 #[track_caller]
 fn balanced(stats: &QueueStats, created: u64) {
-    let waiting = stats.ready.iter().sum::<u64>() + stats.delayed + stats.parked + stats.active;
+    let waiting = stats.ready.iter().sum::<u64>() + stats.delayed + stats.waiting + stats.parked + stats.active;
     let ended = stats.dead + stats.completed + stats.cancelled + stats.purged;
     assert_eq!((stats.created, waiting + ended), (created, created), "{stats:?}");
 }

@@ -6,7 +6,7 @@ use serde::de::IgnoredAny;
 use trackside_core::{QueueName, Timestamp};
 
 use super::MIN_LEASE;
-use crate::{Config, Due, Error, NewTask, RetryPolicy};
+use crate::{Config, Due, Error, MAX_DEPENDENCIES, NewTask, RetryPolicy};
 
 /// Longest kind, project id and tenant id, in bytes.
 const MAX_LABEL: usize = 128;
@@ -38,6 +38,12 @@ pub(crate) fn task(queue: &QueueName, task: &NewTask, config: &Config) -> Result
     }
     if options.idempotency_key.as_deref().is_some_and(|key| !is_key(key)) {
         return invalid("idempotency_key", "1 to 512 printable ASCII characters");
+    }
+    if options.depends_on.len() > MAX_DEPENDENCIES {
+        return invalid("depends_on", format!("{} tasks, at most {MAX_DEPENDENCIES}", options.depends_on.len()));
+    }
+    if options.depends_on.iter().any(|it| it.id == task.id) {
+        return invalid("depends_on", "a task cannot wait for itself");
     }
     if options.unique.as_ref().is_some_and(|unique| !is_key(&unique.key)) {
         return invalid("unique", "a key of 1 to 512 printable ASCII characters");

@@ -16,7 +16,7 @@ impl Queue {
             listed: self.ready.iter().zip(&self.shared).map(|(lane, shares)| count(lane.len() + shares.len())).sum(),
             active: count(self.leases.len()),
             delayed: count(self.delayed.len()),
-            waiting: 0,
+            waiting: count(self.links.waiting()),
             parked: self.parked.values().map(|ids| count(ids.len())).sum(),
             dead: count(self.dead.len()),
         })

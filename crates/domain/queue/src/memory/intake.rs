@@ -54,6 +54,7 @@ impl Queue {
         config: &Config,
     ) -> Result<Vec<Enqueued>, Error> {
         let Plan { stands, keyed, holders, .. } = self.plan(tasks, now, config)?;
+        let tasks = &self.with_stands(tasks, &stands, now)?;
         let fresh = || tasks.iter().zip(&stands).filter(|(_, stand)| stand.is_new).map(|(task, _)| task);
         let count = fresh().count();
         if count > 0 && self.is_full(count + intake.more_to_come, fresh().map(bytes_of).sum()) {
@@ -71,7 +72,12 @@ impl Queue {
             let state = self.state(stand.id, now).unwrap_or(TaskState::Completed);
             Enqueued { id: stand.id, state, replayed: !stand.is_new }
         };
-        Ok(tasks.iter().zip(stands).map(add).collect())
+        let mut answers: Vec<Enqueued> = tasks.iter().zip(stands).map(add).collect();
+        self.resolve(now, config);
+        for answer in answers.iter_mut().filter(|answer| !answer.replayed) {
+            answer.state = self.state(answer.id, now).unwrap_or(answer.state);
+        }
+        Ok(answers)
     }
 
     /// What is to be done about each task.
@@ -131,6 +137,25 @@ impl Queue {
             || self.policy.max_bytes.is_some_and(|most| self.bytes.saturating_add(bytes) > most)
     }
 
+    /// The tasks, waiting for what stands for those that they name; refused when one waits for a task of which nothing
+    /// is known.
+    fn with_stands(&self, tasks: &[NewTask], stands: &[Stand], now: Timestamp) -> Result<Vec<NewTask>, Error> {
+        let (mut before, mut tasks) = (HashMap::new(), tasks.to_vec());
+        for (index, (task, stand)) in tasks.iter_mut().zip(stands).enumerate() {
+            for predecessor in &mut task.options.depends_on {
+                match before.get(&predecessor.id) {
+                    Some(known) => predecessor.id = *known,
+                    None if stand.is_new && !self.knows(predecessor, now) => {
+                        return Err(Error::UnknownPredecessor(predecessor.id).of_item(index));
+                    }
+                    None => {}
+                }
+            }
+            before.entry(task.id).or_insert(stand.id);
+        }
+        Ok(tasks)
+    }
+
     fn add(&mut self, new: &NewTask, now: Timestamp) {
         self.bytes += bytes_of(new);
         let due = match new.options.due {
@@ -155,7 +180,12 @@ impl Queue {
         self.finished.remove(&new.id);
         self.tasks.insert(new.id, task);
         self.counters.created += 1;
-        self.move_to(new.id, if due > now { Destination::Delayed(due) } else { Destination::Tail });
+        let destination = match self.link(new, now) {
+            true => Destination::Waiting(due),
+            false if due > now => Destination::Delayed(due),
+            false => Destination::Tail,
+        };
+        self.move_to(new.id, destination);
     }
 }
 

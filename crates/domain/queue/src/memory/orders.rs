@@ -27,6 +27,7 @@ impl Queue {
                 if let Some((level, Some(tenant))) = options {
                     self.shared[level].leave(&tenant);
                 }
+                self.resolve(now, config);
             }
         }
         Some(state)

@@ -10,6 +10,7 @@ use trackside_core::{QueueName, TaskId, Timestamp, UserId, WorkerId};
 
 use super::{
     intake::{Keys, bytes_of},
+    links::Links,
     turns::Shares,
     within::Rates,
 };
@@ -28,6 +29,7 @@ pub(super) struct Queue {
     pub(super) delayed: BTreeSet<(Timestamp, TaskId)>,
     /// By the time at which the lease ends.
     pub(super) leases: BTreeSet<(Timestamp, TaskId)>,
+    pub(super) links: Links,
     pub(super) parked: BTreeMap<Option<UserId>, BTreeSet<TaskId>>,
     pub(super) dead: BTreeSet<(Timestamp, TaskId)>,
     pub(super) finished: HashMap<TaskId, Finished>,
@@ -107,6 +109,9 @@ pub(super) enum Place {
     Delayed {
         due: Timestamp,
     },
+    Waiting {
+        due: Timestamp,
+    },
     Parked,
     Active(Lease),
     Dead {
@@ -130,6 +135,8 @@ pub(super) enum Destination {
     /// Last of its level.
     Tail,
     Delayed(Timestamp),
+    /// On other tasks, and then until it is due.
+    Waiting(Timestamp),
     Parked,
     Active(Lease),
     Dead(Timestamp),
@@ -165,6 +172,7 @@ impl Queue {
             shared: Default::default(),
             delayed: BTreeSet::new(),
             leases: BTreeSet::new(),
+            links: Links::default(),
             parked: BTreeMap::new(),
             dead: BTreeSet::new(),
             finished: HashMap::new(),
@@ -213,6 +221,8 @@ impl Queue {
                 self.delayed.insert((due, id));
                 Place::Delayed { due }
             }
+            // Its predecessors have it.
+            (Destination::Waiting(due), _) => Place::Waiting { due },
             (Destination::Parked, _) => {
                 self.parked.entry(task.new.options.user_id.clone()).or_default().insert(id);
                 Place::Parked
@@ -229,6 +239,9 @@ impl Queue {
                 Place::Dead { died_at }
             }
         };
+        if matches!(task.place, Place::Dead { .. }) {
+            self.announce(id, TaskState::Dead);
+        }
     }
 
     /// Moves tasks to the heads of their levels so that the first of them is handed out first.
@@ -262,6 +275,7 @@ impl Queue {
             error: ending.error,
             ..status
         };
+        self.announce(id, ending.state);
         let retention = task.new.options.retention.unwrap_or(ending.retention);
         let expires_at = limits::later(ending.at, retention);
         self.expiries.insert((expires_at, id));
@@ -311,6 +325,7 @@ impl Queue {
                 self.delayed.remove(&(*due, id));
             }
             Place::Chosen => {}
+            Place::Waiting { .. } => self.links.remove(id),
             Place::Parked => {
                 if let Some(parked) = self.parked.get_mut(&task.new.options.user_id) {
                     parked.remove(&id);

@@ -29,6 +29,7 @@ impl Queue {
         self.promote(now);
         self.note_stall(now, config);
         let cancelled = self.reap(now, config);
+        self.resolve(now, config);
         let claimed = if self.paused { Vec::new() } else { self.claim(step, now, config) };
         self.end_cancelled(&cancelled, now, config);
         let is_open = self.paused || self.opens(now).is_ok();
@@ -239,6 +240,7 @@ impl Queue {
             lease,
             enqueued_at: task.enqueued_at,
             timeout: options.timeout,
+            depends_on: options.depends_on.clone(),
             user_id: options.user_id.clone(),
             project_id: options.project_id.clone(),
             tenant_id: options.tenant_id.clone(),

@@ -6,6 +6,7 @@
 //! | letter | value |
 //! |---|---|
 //! | `s` | since when the task is ready, in milliseconds, where that is not when it was enqueued and its age counts |
+//! | `g` | what it waits for: `f`, `c` or `x` (fail, continue, cancel), then ids, `<id>@<queue>` in other queues, with commas |
 //! | `t` | tenant |
 //! | `x` | the time after which it is not handed out any more |
 //! | `u` | `s` until it starts or `d` until it is done, and the digest of its unique key |
@@ -13,14 +14,17 @@
 
 use std::fmt::Write;
 
-use trackside_core::Timestamp;
+use trackside_core::{TaskId, Timestamp};
 
-use crate::{NewTask, Unique, UniqueUntil, idempotency, limits};
+use crate::{Dependency, NewTask, OnFailure, Unique, UniqueUntil, idempotency, limits};
 
 /// The attributes of a new task; empty when scripts need not know more of it.
 pub(super) fn write(task: &NewTask) -> String {
     let options = &task.options;
     let mut parts = Vec::new();
+    if !options.depends_on.is_empty() {
+        parts.push(format!("g{}", write_dependencies(&options.depends_on, options.on_failure)));
+    }
     if let Some(tenant) = &options.tenant_id {
         parts.push(format!("t{}", encode(tenant)));
     }
@@ -49,6 +53,29 @@ pub(super) fn write_unique(unique: &Unique) -> String {
 pub(super) fn read_expiry(attributes: &str) -> Option<Timestamp> {
     let millis = attributes.split(';').find_map(|part| part.strip_prefix('x'))?.parse().ok()?;
     Some(Timestamp::from_millis(millis))
+}
+
+/// What a task waits for, or waited for.
+pub(super) fn dependencies(attributes: &str) -> Vec<Dependency> {
+    let Some(list) = attributes.split(';').find_map(|part| part.strip_prefix('g')) else { return Vec::new() };
+    let read = |text: &str| {
+        let (id, queue) = text.split_once('@').map_or((text, None), |(id, queue)| (id, queue.parse().ok()));
+        Some(Dependency { id: TaskId::from_key(id).ok()?, queue })
+    };
+    list.get(1..).unwrap_or_default().split(',').filter_map(read).collect()
+}
+
+fn write_dependencies(list: &[Dependency], on_failure: OnFailure) -> String {
+    let letter = match on_failure {
+        OnFailure::Fail => 'f',
+        OnFailure::Continue => 'c',
+        OnFailure::Cancel => 'x',
+    };
+    let write = |it: &Dependency| match &it.queue {
+        Some(queue) => format!("{}@{queue}", it.id.to_key()),
+        None => it.id.to_key(),
+    };
+    format!("{letter}{}", list.iter().map(write).collect::<Vec<_>>().join(","))
 }
 
 fn encode(text: &str) -> String {
@@ -91,5 +118,22 @@ mod tests {
         assert_eq!(written, format!("tacme;x70;us{:032x};r0", idempotency::digest("order-7")));
         assert_eq!(read_expiry(&written), Some(Timestamp::from_millis(70)));
         assert_eq!(read_expiry("tx1"), None);
+    }
+
+    #[test]
+    fn dependencies_are_read_as_they_were_written() {
+        let queue = "exports".parse().unwrap();
+        let (here, there) = (TaskId::generate(&queue), TaskId::generate(&queue));
+        let depends_on = vec![here.into(), Dependency { id: there, queue: Some("fox.".parse().unwrap()) }];
+        let options = TaskOptions {
+            depends_on: depends_on.clone(),
+            on_failure: OnFailure::Cancel,
+            tenant_id: Some("g;f".into()),
+            ..TaskOptions::default()
+        };
+        let text = write(&NewTask::new(&queue, "a.kind", "{}").with(options));
+        assert_eq!(text, format!("gx{},{}@fox.;tg%3Bf", here.to_key(), there.to_key()));
+        assert_eq!(dependencies(&text), depends_on);
+        assert_eq!(dependencies("tg"), []);
     }
 }

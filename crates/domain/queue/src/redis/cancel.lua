@@ -1,9 +1,9 @@
 -- Purpose: calls a task off.
--- Laws: Q-L2, Q-L12.
+-- Laws: Q-L2, Q-L12, Q-L22.
 -- KEYS: as in lib.lua; 31 the done bucket of the id.
 -- ARGV: 3 id, 4 reason.
 -- Returns: the state it had, or nothing when it is unknown.
--- Bound: one task.
+-- Bound: one task, and 64 edges to those that wait for it.
 local id, record = ARGV[3], redis.call('HGET', TASKS, ARGV[3])
 if not record then
   local ended = final(1, id)
@@ -16,6 +16,7 @@ if state == 'a' then
 elseif state ~= 'd' then
   local user = string.match(record, '^%S* (%S*)') or ''
   if state == 'p' then redis.call('ZREM', PARKED, user .. '\0' .. id) end
+  if state == 'g' then unlink(id, record) end
   if state == 'f' or state == 'w' then redis.call('ZREM', DELAYED, id) end
   -- Finding it in the list would cost as much as the list is long: the claim skips an id without a record.
   if state == 'q' then
@@ -28,5 +29,6 @@ elseif state ~= 'd' then
   end
   local head = string.format('%.0f x \n', now)
   store_finals({ [1] = { id, head .. (string.match(record, '^[^\n]*\n') or '\n') .. ARGV[4] } }, { id }, { x = 1 })
+  if resolve(64) then wake() end
 end
 return state

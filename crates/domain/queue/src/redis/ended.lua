@@ -1,5 +1,5 @@
 -- Purpose: what every end of an attempt or of a task has in common.
--- Laws: Q-L2, Q-L3, Q-L8, Q-L14, Q-L18, Q-L19.
+-- Laws: Q-L2, Q-L3, Q-L8, Q-L14, Q-L18, Q-L19, Q-L21.
 -- KEYS: as in lib.lua.
 -- ARGV: 2 retention in milliseconds.
 -- Returns: nothing; it defines functions.
@@ -8,6 +8,7 @@
 -- Ended tasks leave the queue; what remains is a final record in the bucket of their id.
 local function store_finals(finals, ended, counts)
   local holds = #ended > 0 and redis.call('EXISTS', CRASH, ORDERS, UNIQUE) > 0
+  announce_finals(finals)
   for bucket, bundle in pairs(finals) do
     if holds then let_go_ended(bundle) end
     many('HSET', KEYS[DONE + bucket], keep(bucket, bundle))
@@ -37,4 +38,5 @@ local function bury(ids)
   for _, id in ipairs(ids) do rows[#rows + 1], rows[#rows + 2] = now, id end
   many('ZADD', DEAD, rows)
   if #ids > 0 and redis.call('EXISTS', UNIQUE) == 1 then let_go(ids, redis.call('HMGET', TASKS, unpack(ids))) end
+  announce(ids, 'd')
 end

@@ -1,9 +1,10 @@
 -- Purpose: adds tasks.
--- Laws: Q-L1, Q-L2, Q-L7, Q-L17, Q-L20.
+-- Laws: Q-L1, Q-L2, Q-L7, Q-L17, Q-L20, Q-L21.
 -- KEYS: as in lib.lua, and those that first.lua names.
--- ARGV: 3 number of tasks, 4 how many more the request will bring; from 5 on the tasks, as accept.lua says.
--- Returns: for each task its state and the id that was known before, as accept.lua says; or why nothing was added: '!'
---          and the position of a task whose key was used for another request, or '!full'.
+-- ARGV: 3 number of tasks, 4 how many more the request will bring, 5 '1' when a predecessor that nobody knows is
+--       refused; from 6 on the tasks, as accept.lua says; then the edges, as predecessors.lua says.
+-- Returns: for each task its state and the id that was known before, or why nothing was added, as accept.lua says; or
+--          '!full'.
 -- Bound: 256 tasks, as accept.lua; with a limit of bytes, five more records looked at.
 check_list()
 local meta = redis.call('HMGET', META, 'policy', 'kept')
@@ -22,5 +23,14 @@ local function is_full(tasks)
 end
 if meta[1] then admit = function(tasks) return is_full(tasks) and { '!full' } end end
 
-local states, refused = accept(tonumber(ARGV[3]), 5)
-return states or refused
+local count = tonumber(ARGV[3])
+local edges = read_edges(6 + count * TASK_ARGS)
+local states, refused = accept(count, 6, edges, ARGV[5] == '1')
+if refused then return refused end
+if next(edges) then resolve(64) end
+for i, state in ipairs(states) do
+  -- What it waits for had failed before.
+  local id = ARGV[6 + (i - 1) * TASK_ARGS]
+  if state == 'g' then states[i] = place(id, redis.call('HGET', TASKS, id)) end
+end
+return states

@@ -1,6 +1,6 @@
 //! New tasks on their way into the scripts: what `accept.lua` is told of each, and what it answers.
 
-use trackside_core::TaskId;
+use trackside_core::{QueueName, TaskId};
 use trackside_redis::Reply;
 
 use super::{
@@ -17,6 +17,15 @@ pub(super) enum Answer {
     Known(Enqueued),
     /// A task that came first under a key, and has ended.
     Ended(TaskId),
+}
+
+/// What the script made of a call.
+#[derive(Debug)]
+pub(super) enum TakenIn {
+    /// For each task.
+    Answers(Vec<Answer>),
+    /// Nothing: a task waits for one of the call for which another one stands, which it must name.
+    Stand { given: TaskId, known: TaskId },
 }
 
 /// Adds what the script is told of a new task.
@@ -44,8 +53,25 @@ pub(super) fn write<'k>(mut call: Call<'k>, task: &NewTask, config: &Config) -> 
     Ok(call.id(task.id).arg(level).arg(due).bucket(task.id).arg(record).arg(said))
 }
 
+/// Adds what tasks of `queue` wait for, as `predecessors.lua` reads it.
+pub(super) fn write_edges<'k>(mut call: Call<'k>, queue: &QueueName, tasks: &[NewTask]) -> Call<'k> {
+    call = call.arg(tasks.iter().map(|task| task.options.depends_on.len()).sum::<usize>());
+    for (index, task) in tasks.iter().enumerate() {
+        for predecessor in &task.options.depends_on {
+            call = call.arg(index + 1).id(predecessor.id);
+            call = match &predecessor.queue {
+                Some(other) if other != queue => {
+                    call.arg(0_usize).arg(format!("{other}\nw\n{}{queue}", predecessor.id.to_key()))
+                }
+                _ => call.bucket(predecessor.id).arg(""),
+            };
+        }
+    }
+    call
+}
+
 /// The answers of the script, in the order of the tasks.
-pub(super) fn read(reply: Reply, tasks: &[NewTask]) -> Result<Vec<Answer>, Error> {
+pub(super) fn read(reply: Reply, tasks: &[NewTask]) -> Result<TakenIn, Error> {
     let answers = reply.into_array().map_err(|error| failed(ENQUEUE.name(), error))?;
     let mut answers = answers.into_iter();
     let mut read = Vec::with_capacity(tasks.len());
@@ -56,18 +82,30 @@ pub(super) fn read(reply: Reply, tasks: &[NewTask]) -> Result<Vec<Answer>, Error
         if letter == "!" && known == "full" {
             return Err(Error::QueueFull { retry_after: limits::FULL_RETRY_AFTER });
         }
-        if letter == "!" {
-            let position = answers.next().ok_or_else(|| unexpected(&ENQUEUE, "no position"))?;
-            let position = position.as_u64().map_err(|error| failed(ENQUEUE.name(), error))?;
-            let index = usize::try_from(position.saturating_sub(1)).unwrap_or(usize::MAX);
-            return Err(Error::Item { index, source: Box::new(Error::IdempotencyKeyReused) });
+        if matches!(letter, "!" | "*" | ">") {
+            return refusal(letter, answers);
         }
         read.push(match letter {
             "?" => Answer::Ended(TaskId::from_key(known)?),
             _ => Answer::Known(enqueued(task.id, letter, known)?),
         });
     }
-    Ok(read)
+    Ok(TakenIn::Answers(read))
+}
+
+/// Why nothing was added.
+fn refusal(letter: &str, mut rest: impl Iterator<Item = Reply>) -> Result<TakenIn, Error> {
+    let shape = |error| failed(ENQUEUE.name(), error);
+    let mut next = || rest.next().ok_or_else(|| unexpected(&ENQUEUE, "half a refusal"));
+    let position = next()?.as_u64().map_err(shape)?;
+    let index = usize::try_from(position.saturating_sub(1)).unwrap_or(usize::MAX);
+    let mut id = || Ok::<_, Error>(TaskId::from_key(&next()?.into_string().map_err(shape)?)?);
+    let reason = match letter {
+        ">" => return Ok(TakenIn::Stand { given: id()?, known: id()? }),
+        "*" => Error::UnknownPredecessor(id()?),
+        _ => Error::IdempotencyKeyReused,
+    };
+    Err(reason.of_item(index))
 }
 
 fn enqueued(id: TaskId, letter: &str, known: &str) -> Result<Enqueued, Error> {

@@ -32,11 +32,12 @@ local function edit(record, change)
   return front .. changed .. rest, true
 end
 
--- Where an unfinished task is: a active, d dead, f between attempts, w delayed, p parked, q ready.
+-- Where an unfinished task is: a active, d dead, f between attempts, w delayed, g waiting, p parked, q ready.
 local function place(id, record)
   if redis.call('HEXISTS', OWN, id) == 1 then return 'a' end
   if redis.call('ZSCORE', DEAD, id) then return 'd' end
   if redis.call('ZSCORE', DELAYED, id) then return string.find(record, '^%S* %S* {[^\n]*"a":%d') and 'f' or 'w' end
+  if attribute(record, 'g') and redis.call('HEXISTS', KEYS[16], id) == 1 then return 'g' end
   local user = string.match(record, '^%S* (%S*)') or ''
   return redis.call('ZSCORE', PARKED, user .. '\0' .. id) and 'p' or 'q'
 end

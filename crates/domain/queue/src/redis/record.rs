@@ -168,6 +168,7 @@ impl Record {
             lease,
             enqueued_at: self.enqueued_at,
             timeout: header.timeout_ms.map(Duration::from_millis),
+            depends_on: attributes::dependencies(&header.attributes),
             user_id: self.user_id,
             project_id: header.project_id,
             tenant_id: header.tenant_id,
@@ -201,6 +202,7 @@ impl Record {
             result: None,
             error: header.error,
             history: header.history.into_iter().map(past_attempt).collect(),
+            depends_on: attributes::dependencies(&header.attributes),
             user_id: self.user_id,
             project_id: header.project_id,
             tenant_id: header.tenant_id,
@@ -265,6 +267,7 @@ pub(super) fn read_state(letter: &str) -> Option<TaskState> {
     match letter {
         "q" => Some(TaskState::Queued),
         "w" => Some(TaskState::Delayed),
+        "g" => Some(TaskState::Waiting),
         "p" => Some(TaskState::Parked),
         "a" => Some(TaskState::Active),
         "c" => Some(TaskState::Completed),

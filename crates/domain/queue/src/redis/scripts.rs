@@ -15,12 +15,16 @@ macro_rules! script {
     };
 }
 
-script!(ENQUEUE, "queue.enqueue": "rules.lua", "fair.lua", "age.lua", "ready.lua", "unique.lua", "first.lua", "accept.lua", "enqueue.lua");
-script!(ENQUEUE_DURABLY, "queue.enqueue_durably":
-    "durable.lua", "rules.lua", "fair.lua", "age.lua", "ready.lua", "unique.lua", "first.lua", "accept.lua", "enqueue.lua");
+script!(ENQUEUE, "queue.enqueue":
+    "links.lua", "rules.lua", "fair.lua", "age.lua", "ready.lua", "tenants.lua", "unique.lua", "kept.lua", "ended.lua",
+    "why.lua", "tell.lua", "resolve.lua", "known.lua", "first.lua", "predecessors.lua", "accept.lua", "enqueue.lua");
+script!(ENQUEUE_DURABLY, "queue.enqueue_durably": "durable.lua",
+    "links.lua", "rules.lua", "fair.lua", "age.lua", "ready.lua", "tenants.lua", "unique.lua", "kept.lua", "ended.lua",
+    "why.lua", "tell.lua", "resolve.lua", "known.lua", "first.lua", "predecessors.lua", "accept.lua", "enqueue.lua");
 script!(STEP, "queue.step":
-    "rules.lua", "fair.lua", "age.lua", "ready.lua", "braked.lua", "tenants.lua", "unique.lua", "kept.lua", "ended.lua", "history.lua", "step/attempt.lua", "step/settle.lua", "step/renew.lua", "step/promote.lua",
-    "step/reap.lua", "foreign.lua", "step/adopt.lua", "step/lease.lua",
+    "links.lua", "rules.lua", "fair.lua", "age.lua", "ready.lua", "braked.lua", "tenants.lua", "unique.lua", "kept.lua",
+    "ended.lua", "why.lua", "tell.lua", "resolve.lua", "history.lua", "step/attempt.lua", "step/settle.lua",
+    "step/renew.lua", "step/promote.lua", "step/reap.lua", "foreign.lua", "step/adopt.lua", "step/lease.lua",
     "step/expire.lua", "step/claim.lua", "turns.lua", "step/allow.lua", "step/draw.lua",
     "step/choose.lua", "step/oldest.lua", "step/within.lua", "step/open.lua", "step/step.lua");
 script!(STATUS, "queue.status": "status.lua");
@@ -28,11 +32,14 @@ script!(PEEK, "queue.peek": "rules.lua", "fair.lua", "turns.lua", "foreign.lua",
 script!(STATS, "queue.stats": "rules.lua", "fair.lua", "stats.lua");
 script!(PAUSE, "queue.pause": "pause.lua");
 script!(POLICY, "queue.set_policy": "rules.lua", "fair.lua", "tenants.lua", "policy.lua");
-script!(CANCEL, "queue.cancel": "rules.lua", "fair.lua", "tenants.lua", "unique.lua", "kept.lua", "ended.lua", "cancel.lua");
+script!(CANCEL, "queue.cancel":
+    "links.lua", "rules.lua", "fair.lua", "age.lua", "ready.lua", "tenants.lua", "unique.lua", "kept.lua", "ended.lua",
+    "why.lua", "tell.lua", "resolve.lua", "cancel.lua");
 script!(BRAKE, "queue.brake": "brake.lua");
 script!(UNPARK, "queue.unpark": "rules.lua", "fair.lua", "age.lua", "ready.lua", "braked.lua", "unpark.lua");
 script!(LETTERS, "queue.letters": "letters.lua");
 script!(REQUEUE, "queue.requeue": "rules.lua", "fair.lua", "age.lua", "ready.lua", "requeue.lua");
 script!(AUDIT, "queue.audit": "audit.lua");
 script!(OLDEST, "queue.oldest": "oldest.lua");
-script!(PURGE, "queue.purge": "rules.lua", "fair.lua", "tenants.lua", "unique.lua", "kept.lua", "ended.lua", "purge.lua");
+script!(PURGE, "queue.purge":
+    "links.lua", "rules.lua", "fair.lua", "tenants.lua", "unique.lua", "kept.lua", "ended.lua", "purge.lua");

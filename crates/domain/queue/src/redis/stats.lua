@@ -3,7 +3,7 @@
 -- KEYS: as in lib.lua.
 -- ARGV: as in lib.lua.
 -- Returns: ready tasks of the four levels, active, delayed, parked, dead, age of the oldest head in milliseconds (-1
---          when nothing is ready), paused, created, completed, cancelled, purged, failed, crashed.
+--          when nothing is ready), paused, created, completed, cancelled, purged, failed, crashed, waiting.
 -- Bound: counters, 16 elements of each level, and the heads of 16 tenants.
 local meta = redis.call('HMGET', META, 'paused', 'created', 'completed', 'cancelled', 'purged',
   'gone_c', 'gone_h', 'gone_n', 'gone_l', 'failed', 'crashed')
@@ -32,4 +32,5 @@ reply[9] = oldest > now and -1 or now - oldest
 reply[10] = meta[1] == '1' and 1 or 0
 for i = 2, 5 do reply[9 + i] = tonumber(meta[i] or 0) end
 reply[15], reply[16] = tonumber(meta[10] or 0), tonumber(meta[11] or 0)
+reply[17] = redis.call('HLEN', KEYS[16])
 return reply

@@ -32,6 +32,8 @@ struct Round {
     is_limited: bool,
     /// What this process must settle itself: cancelled tasks whose worker is gone, and records that nobody can read.
     settle: Vec<Settlement>,
+    /// Waiting tasks that share the fate of a predecessor, and why: this process must call them off.
+    doomed: Vec<(TaskId, String)>,
 }
 
 impl Inner {
@@ -54,6 +56,7 @@ impl Inner {
             settled.append(&mut round.reply.settled);
             renewed.append(&mut round.reply.renewed);
             own_settlements.append(&mut round.settle);
+            self.call_off(line, std::mem::take(&mut round.doomed)).await;
             if is_last {
                 let mut reply = self.follow_up(line, &step, round, own_settlements).await;
                 (reply.settled, reply.renewed) = (settled, renewed);
@@ -76,6 +79,7 @@ impl Inner {
             match self.round(line, again).await {
                 Ok(mut next) => {
                     settle.append(&mut next.settle);
+                    self.call_off(line, next.doomed).await;
                     (is_filled, is_limited) = (next.is_filled, next.is_limited);
                     reply.claimed.append(&mut next.reply.claimed);
                     (reply.next_due, reply.more_ready) = (next.reply.next_due, next.reply.more_ready);
@@ -93,6 +97,15 @@ impl Inner {
         }
         line.bell.set_paused(reply.paused || is_limited);
         reply
+    }
+
+    /// Whatever is not called off now, the next step names again.
+    async fn call_off(&self, line: &Line, doomed: Vec<(TaskId, String)>) {
+        let calls = doomed.iter().map(|(id, reason)| self.cancel(line, *id, reason));
+        for error in futures::future::join_all(calls).await.into_iter().filter_map(Result::err) {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(queue.name = %line.name, error, "a waiting task is not called off yet");
+        }
     }
 
     /// One run of the script, for at most [`SCRIPT_TASKS`] of the credits.
@@ -170,7 +183,7 @@ impl From<trackside_redis::Error> for Unread {
 }
 
 fn read(reply: Reply, queue: &QueueName, usual_lease: Duration, config: &Config) -> Result<Round, Unread> {
-    let [settled, renewed, rows, next_due, more_ready, paused, now, missing_ids, cancelled, is_limited] =
+    let [settled, renewed, rows, next_due, more_ready, paused, now, missing_ids, cancelled, is_limited, doomed] =
         reply.into_array_of()?;
     let now = Timestamp::from_millis(now.as_u64()?);
     let mut settle = Vec::new();
@@ -208,11 +221,13 @@ fn read(reply: Reply, queue: &QueueName, usual_lease: Duration, config: &Config)
         let outcome = Outcome::Cancelled { reason: String::new() };
         settle.push(Settlement { id: read_id(id)?, fence: Fence(fence.as_u64()?), outcome });
     }
+    let read_doomed = |[id, reason]: [Reply; 2]| Ok::<_, Unread>((read_id(id)?, read_text(reason)?));
+    let doomed = chunks::<2>(doomed)?.into_iter().map(read_doomed).collect::<Result<_, _>>()?;
     let next_due = u64::try_from(next_due.as_int()?).ok().map(Duration::from_millis);
     let (more_ready, paused) = (more_ready.as_bool()?, paused.as_bool()?);
     let reply = StepReply { settled, renewed, claimed, next_due, more_ready, paused, now };
     let (missing_ids, is_limited) = (missing_ids.as_bool()?, is_limited.as_bool()?);
-    Ok(Round { reply, missing_ids, is_filled: false, is_limited, settle })
+    Ok(Round { reply, missing_ids, is_filled: false, is_limited, settle, doomed })
 }
 
 fn read_settled(reply: Reply) -> Result<Settled, Unread> {
@@ -243,6 +258,11 @@ fn read_crashes(reply: Reply) -> Result<HashMap<u64, u32>, Unread> {
         crashes.insert(place.as_u64()?, u32::try_from(count.as_u64()?).unwrap_or(u32::MAX));
     }
     Ok(crashes)
+}
+
+/// A reason, which a byte that is no UTF-8 must not make unreadable.
+fn read_text(reply: Reply) -> Result<String, trackside_redis::Error> {
+    Ok(String::from_utf8_lossy(&reply.into_bytes()?).into_owned())
 }
 
 fn read_id(reply: Reply) -> Result<TaskId, Unread> {

@@ -103,8 +103,8 @@ pub(super) fn peeked(reply: Reply) -> Result<Vec<PeekedTask>, Error> {
 
 pub(super) fn stats(reply: Reply) -> Result<QueueStats, Error> {
     let shape = |error| failed(STATS.name(), error);
-    let numbers = reply.into_array_of::<16>().map_err(shape)?;
-    let mut counts = [0_u64; 16];
+    let numbers = reply.into_array_of::<17>().map_err(shape)?;
+    let mut counts = [0_u64; 17];
     for (count, number) in counts.iter_mut().zip(&numbers) {
         // Only the age may be negative: nothing is ready.
         *count = u64::try_from(number.as_int().map_err(shape)?).unwrap_or(u64::MAX);
@@ -126,11 +126,13 @@ pub(super) fn stats(reply: Reply) -> Result<QueueStats, Error> {
         purged,
         failures,
         crashed,
+        waiting,
     ] = counts;
     Ok(QueueStats {
         ready: [critical, high, normal, low],
         active,
         delayed,
+        waiting,
         parked,
         dead,
         oldest_age: Some(age).filter(|age| *age != u64::MAX).map(Duration::from_millis),

@@ -8,9 +8,9 @@ use std::{fmt::Write, num::NonZeroU32, sync::Arc, time::Duration};
 use proptest::{prelude::*, test_runner::FileFailurePersistence};
 use trackside_core::{ManualClock, QueueName, Timestamp, UserId, WorkerId};
 use trackside_queue::{
-    BrakeChange, BrakeScope, ClaimedTask, Config, DeadCursor, Due, MemoryQueueStore, NewTask, Outcome, Priority,
-    QueuePolicy, QueueStats, QueueStore, Rate, Renewal, Renewed, RetryPolicy, Settlement, Step, TaskStatus, Unique,
-    UniqueUntil, conformance::Harness,
+    BrakeChange, BrakeScope, ClaimedTask, Config, DeadCursor, Due, Error, MemoryQueueStore, NewTask, OnFailure,
+    Outcome, Priority, QueuePolicy, QueueStats, QueueStore, Rate, Renewal, Renewed, RetryPolicy, Settlement, Step,
+    TaskStatus, Unique, UniqueUntil, conformance::Harness,
 };
 use trackside_testkit::RedisServer;
 
@@ -56,6 +56,9 @@ struct Plan {
     retry: u8,
     /// Digits of base 3: its unique key, its idempotency key, its retention; mostly none of them.
     special: u8,
+    /// Tasks that it waits for, and whether it goes on when one of them fails.
+    after: Vec<usize>,
+    goes_on: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -71,26 +74,30 @@ enum Ending {
 fn plan() -> impl Strategy<Value = Plan> {
     let user = prop_oneof![3 => Just(None), 2 => (0..3_u8).prop_map(Some)];
     let tenant = prop_oneof![2 => Just(None), 3 => (0..4_u8).prop_map(Some)];
+    let after = prop_oneof![3 => Just(vec![]), 2 => prop::collection::vec(any::<usize>(), 1..4)];
     (
-        0..4_u8,
-        user,
-        tenant,
+        (0..4_u8, user, tenant),
         prop::bool::weighted(0.2),
         prop::bool::weighted(0.2),
         1..4_u32,
         0..3_u8,
         prop_oneof![2 => Just(0), 1 => 0..27_u8],
+        (after, any::<bool>()),
     )
-        .prop_map(|(priority, user, tenant, delayed, long_lease, max_attempts, retry, special)| Plan {
-            priority,
-            user,
-            tenant,
-            delayed,
-            long_lease,
-            max_attempts,
-            retry,
-            special,
-        })
+        .prop_map(
+            |((priority, user, tenant), delayed, long_lease, max_attempts, retry, special, (after, goes_on))| Plan {
+                priority,
+                user,
+                tenant,
+                delayed,
+                long_lease,
+                max_attempts,
+                retry,
+                special,
+                after,
+                goes_on,
+            },
+        )
 }
 
 fn ending() -> impl Strategy<Value = Ending> {
@@ -153,6 +160,10 @@ impl World {
             1 => RetryPolicy::Fixed { delay_ms: 1_960_000 },
             _ => RetryPolicy::List { delays_ms: vec![570_000, 1_040_000] },
         };
+        let recent = self.tasks.len().saturating_sub(12);
+        let before = |index: &usize| self.tasks[recent..].get(index.checked_rem(self.tasks.len() - recent)?);
+        task.options.depends_on = plan.after.iter().filter_map(before).map(|task| task.id.into()).collect();
+        task.options.on_failure = if plan.goes_on { OnFailure::Continue } else { OnFailure::Fail };
         task
     }
 
@@ -202,7 +213,10 @@ impl World {
     async fn run(&self, store: &dyn QueueStore, op: &Op, new: &[NewTask]) -> (String, Vec<ClaimedTask>) {
         let (queue, mut seen, mut claimed) = (&self.queue, String::new(), Vec::new());
         match op {
-            Op::Enqueue(_) | Op::EnqueueAgain(_) => show(&mut seen, &store.enqueue(queue, new).await.unwrap()),
+            Op::Enqueue(_) | Op::EnqueueAgain(_) => match store.enqueue(queue, new).await {
+                Err(Error::Item { index, source }) => show(&mut seen, &(index, source.to_string())),
+                answer => show(&mut seen, &answer.unwrap()),
+            },
             Op::Step { credits, settle, renew } => {
                 let reply = store.step(queue, self.step(*credits, settle, renew)).await.unwrap();
                 show(&mut seen, &(reply.settled, reply.more_ready, reply.paused, reply.next_due.is_some()));
@@ -245,7 +259,8 @@ impl World {
             Op::Look(index) => self.look(store, *index, &mut seen).await,
         }
         let stats = store.stats(queue).await.unwrap();
-        let there = stats.ready.iter().sum::<u64>() + stats.active + stats.delayed + stats.parked + stats.dead;
+        let there =
+            stats.ready.iter().sum::<u64>() + stats.active + stats.delayed + stats.waiting + stats.parked + stats.dead;
         assert_eq!(stats.created, there + stats.completed + stats.cancelled + stats.purged, "nothing is lost");
         show(&mut seen, &(stats.oldest_age.is_some(), QueueStats { oldest_age: None, ..stats }));
         (seen, claimed)

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Keys without a time to live, each with its reason in the key reference.
-const KEPT: [&str; 15] = [
+const KEPT: [&str; 17] = [
     ":queue",
     ":critical",
     ":high",
@@ -30,6 +30,8 @@ const KEPT: [&str; 15] = [
     ":dead",
     ":wake",
     ":meta",
+    ":waiting",
+    ":next",
     "trackside:queues",
 ];
 
@@ -39,8 +41,9 @@ async fn every_key_expires_or_is_documented_to_stay() {
     let queue = redis.queue();
     let user: UserId = "u-1".parse().unwrap();
     redis.store.register(&queue).await.unwrap();
-    let mut tasks = new_tasks(&queue, 6);
+    let mut tasks = new_tasks(&queue, 7);
     tasks[0].options.user_id = Some(user.clone());
+    tasks[6].options.depends_on = vec![tasks[4].id.into()];
     tasks[5].options.due = Due::After(redis.config.lease);
     redis.store.enqueue(&queue, &tasks).await.unwrap();
     let engaged = BrakeChange { scope: BrakeScope::User(user), engaged: true, revision: 1 };

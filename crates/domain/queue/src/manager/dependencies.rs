@@ -1,0 +1,114 @@
+//! Where the predecessors of new tasks are, and how many tasks fit into one call with them.
+
+use std::collections::{HashMap, HashSet};
+
+use futures::{StreamExt, TryStreamExt, stream};
+use trackside_core::{QueueName, TaskId};
+
+use super::QueueManager;
+use crate::{Enqueued, Error, Intake, MAX_BATCH, NewTask};
+
+/// Look-ups of predecessors under way at once.
+const LOOKUPS: usize = 16;
+
+// === impl QueueManager ===
+
+impl QueueManager {
+    /// Names the queue of each predecessor that is certainly in another one, and, when the tasks need more than one call,
+    /// refuses unknown predecessors before the first: later it would be too late to add nothing.
+    pub(super) async fn place_predecessors(&self, queue: &QueueName, tasks: &mut [NewTask]) -> Result<(), Error> {
+        let is_long = chunk_len(tasks) < tasks.len();
+        let mut before = HashSet::new();
+        let mut wanted = HashMap::new();
+        for (index, task) in tasks.iter().enumerate() {
+            for it in task.options.depends_on.iter().filter(|it| it.queue.is_none() && !before.contains(&it.id)) {
+                if is_long || !it.id.may_belong_to(queue) {
+                    wanted.entry(it.id).or_insert(index);
+                }
+            }
+            before.insert(task.id);
+        }
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let find = async |id, index| match self.home_of(id).await {
+            Err(error @ Error::UnknownPredecessor(_)) => Err(error.of_item(index)),
+            home => Ok((id, home?)),
+        };
+        let found = stream::iter(wanted).map(|(id, index)| find(id, index));
+        let homes: HashMap<TaskId, QueueName> = found.buffer_unordered(LOOKUPS).try_collect().await?;
+        for predecessor in tasks.iter_mut().flat_map(|task| &mut task.options.depends_on) {
+            let home = homes.get(&predecessor.id).filter(|home| *home != queue);
+            predecessor.queue = predecessor.queue.take().or_else(|| home.cloned());
+        }
+        Ok(())
+    }
+
+    /// Adds what one call may carry. A predecessor that could have been in this queue by its id is looked for in the
+    /// others when it is not.
+    pub(super) async fn enqueue_chunk(
+        &self,
+        queue: &QueueName,
+        tasks: &mut [NewTask],
+        intake: Intake,
+    ) -> Result<Vec<Enqueued>, Error> {
+        loop {
+            let refused = match self.inner.store.enqueue_with(queue, tasks, intake).await {
+                Err(error) => error,
+                answer => return answer,
+            };
+            let missing = match &refused {
+                Error::Item { source, .. } => match **source {
+                    Error::UnknownPredecessor(id) => id,
+                    _ => return Err(refused),
+                },
+                _ => return Err(refused),
+            };
+            let home = match self.home_of(missing).await {
+                Err(Error::UnknownPredecessor(_)) => return Err(refused),
+                home => home?,
+            };
+            let mut is_news = false;
+            for predecessor in tasks.iter_mut().flat_map(|task| &mut task.options.depends_on) {
+                if predecessor.id == missing && predecessor.queue.is_none() && home != *queue {
+                    predecessor.queue = Some(home.clone());
+                    is_news = true;
+                }
+            }
+            if !is_news {
+                return Err(refused);
+            }
+        }
+    }
+
+    async fn home_of(&self, predecessor: TaskId) -> Result<QueueName, Error> {
+        let status = self.status(predecessor).await?;
+        status.map(|status| status.queue).ok_or(Error::UnknownPredecessor(predecessor))
+    }
+}
+
+/// Lets the tasks that follow wait for what stands for those that were handed in before.
+pub(super) fn stand_in(given: &[NewTask], stands: &[Enqueued], others: &mut [NewTask]) {
+    let stands: HashMap<TaskId, TaskId> = given
+        .iter()
+        .zip(stands)
+        .map(|(task, stand)| (task.id, stand.id))
+        .filter(|(given, stand)| given != stand)
+        .collect();
+    if stands.is_empty() {
+        return;
+    }
+    for predecessor in others.iter_mut().flat_map(|task| &mut task.options.depends_on) {
+        predecessor.id = stands.get(&predecessor.id).copied().unwrap_or(predecessor.id);
+    }
+}
+
+/// How many of these tasks fit into one call, together with what they wait for; one at least.
+pub(super) fn chunk_len(tasks: &[NewTask]) -> usize {
+    let mut edges = 0;
+    let fits = |task: &&NewTask| {
+        edges += task.options.depends_on.len();
+        edges <= MAX_BATCH
+    };
+    tasks.iter().take(MAX_BATCH).take_while(fits).count().max(1)
+}
