@@ -53,6 +53,7 @@ impl QueueManager {
         intake: Intake,
     ) -> Result<Vec<Enqueued>, Error> {
         loop {
+            refuse_other_queues(queue, tasks)?;
             let refused = match self.inner.store.enqueue_with(queue, tasks, intake).await {
                 Err(error) => error,
                 answer => return answer,
@@ -85,6 +86,19 @@ impl QueueManager {
         let status = self.status(predecessor).await?;
         status.map(|status| status.queue).ok_or(Error::UnknownPredecessor(predecessor))
     }
+}
+
+/// Nobody brings word from queue to queue yet: such a task would wait for ever.
+fn refuse_other_queues(queue: &QueueName, tasks: &[NewTask]) -> Result<(), Error> {
+    for (index, task) in tasks.iter().enumerate() {
+        for predecessor in &task.options.depends_on {
+            if predecessor.queue.as_ref().is_some_and(|other| other != queue) {
+                let reason = format!("task {} is in another queue", predecessor.id);
+                return Err(Error::InvalidTask { field: "depends_on", reason }.of_item(index));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Lets the tasks that follow wait for what stands for those that were handed in before.

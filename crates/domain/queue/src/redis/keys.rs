@@ -21,9 +21,9 @@
 //! | `T:kept:<bucket>` | hash | the same, of tasks that asked for a retention of their own | the longest of those retentions after the end of its task |
 //! | `T:idem:<digest>` | string | `<fingerprint>\|<id>\|<until>`: the task that an idempotency key named first | `idempotency_ttl` after that |
 //! | `T:wake` | list | one token at most, for those who wait | never: one byte |
-//! | `T:waiting` | hash | id → predecessors that have not ended yet, of each waiting task | never: unfinished work |
-//! | `T:next` | hash | id → tasks that wait for it | removed with the task |
-//! | `T:outbox` | list | messages to other queues that no worker has delivered yet | empty lists vanish |
+//! | `T:waiting` | hash | id of each waiting task → predecessors that have not ended, and when it is due; `x<reason>` when it is to be called off | never: unfinished work |
+//! | `T:next` | sorted set | who waits for whom, all with score 0, as `links.lua` describes it | removed with the end of the tasks |
+//! | `T:outbox` | sorted set | messages to other queues that are not delivered yet, by number | empty sets vanish |
 //! | `T:unique` | hash | unique key → id of the task that holds it | removed with the task |
 //! | `T:tenants` | sorted set | `<tenant>\0<id>` of each active task with a tenant, all with score 0 | removed with the lease |
 //! | `T:fair:critical` … `T:fair:low` | sorted set | `<tenant>\0<id>` of ready tasks that are shared out by tenant, all with score 0 | never: unfinished work |
