@@ -184,7 +184,7 @@ async fn enqueue(
 ) -> Result<Response, Problem> {
     match request {
         OneOrMany::One(request) => {
-            let durability = request.durability.unwrap_or(state.queues.config().durability);
+            let durability = request.durability.unwrap_or_else(|| state.queues.config().durability);
             let task = request.into_task(&queue, &context, key, &[])?;
             let added = state.queues.enqueue_one_durably(&queue, task, durability).await?;
             let location = [(header::LOCATION, format!("/v1/tasks/{}", added.id))];
@@ -192,7 +192,7 @@ async fn enqueue(
             Ok((StatusCode::ACCEPTED, location, replayed, Json(Answer::One(added.into()))).into_response())
         }
         OneOrMany::Many(requests) => {
-            let durability = common_durability(&requests)?.unwrap_or(state.queues.config().durability);
+            let durability = common_durability(&requests)?.unwrap_or_else(|| state.queues.config().durability);
             let (mut tasks, mut ids) = (Vec::with_capacity(requests.len()), Vec::with_capacity(requests.len()));
             for (index, request) in requests.into_iter().enumerate() {
                 let key = key.as_ref().map(|key| format!("{key}/{index}"));

@@ -28,7 +28,7 @@ async fn a_task_is_accepted_and_can_be_asked_for() {
         "task_id": accepted["task_id"], "queue": "exports", "kind": "report.render", "priority": "high",
         "status": "queued", "attempts": 0, "max_attempts": 5, "enqueued_at": known["enqueued_at"], "due_at": null,
         "started_at": null, "finished_at": null, "worker_id": null, "result": null, "error": null,
-        "error_chain": [], "history": [], "user_id": "user-42",
+        "depends_on": [], "error_chain": [], "history": [], "user_id": "user-42",
         "project_id": "p", "tenant_id": "t", "tags": [], "expires_at": null, "correlation_id": "order-7"
     });
     assert_eq!(known, expected);

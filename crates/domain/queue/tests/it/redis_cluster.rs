@@ -32,7 +32,7 @@ async fn every_law_holds_on_three_nodes() -> Result<(), trackside_queue::Error> 
         let url = cluster.url();
         async move { OnRedis::at(&url, &prefix, OnRedis::patient()).await }
     };
-    trackside_queue::queue_store_conformance!(in turn harness()).await
+    Box::pin(trackside_queue::queue_store_conformance!(in turn harness())).await
 }
 
 #[tokio::test]
