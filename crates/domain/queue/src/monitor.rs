@@ -13,7 +13,7 @@ use trackside_core::QueueName;
 
 use self::{activity::Meter, rules::Rules};
 pub use self::{activity::QueueActivity, rules::Thresholds};
-use crate::{Alert, AlertBoard, AlertState, Error, MAX_BATCH, QueueAudit, QueueManager, QueueStats};
+use crate::{Alert, AlertBoard, AlertState, Error, MAX_BATCH, QueueManager};
 
 /// The settings of a monitor.
 ///
@@ -208,8 +208,7 @@ impl Watch {
                 Ok::<_, Error>((queue, stats, audit))
             }
         };
-        let looks: Vec<Result<(QueueName, QueueStats, Option<QueueAudit>), Error>> =
-            stream::iter(names).map(ask).buffered(ASKED_AT_ONCE).collect().await;
+        let looks: Vec<Result<_, Error>> = stream::iter(names).map(ask).buffered(ASKED_AT_ONCE).collect().await;
         // A queue that cannot be asked, such as one whose keys somebody else uses, must not hide the others.
         let (mut seen, mut failure) = (Vec::new(), None);
         for look in looks {
