@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use trackside_core::Timestamp;
 use trackside_queue::{BrakeChange, BrakeScope};
 
 use crate::service::{Service, body, problem};
@@ -294,118 +293,6 @@ async fn followers_hear_of_a_failed_attempt() {
     let told = events.event().await.unwrap();
     assert_eq!(told.name, "state");
     assert_eq!(told.json()["state"], json!({"task_status": "failed", "reason": {"error": "printer on fire"}}));
-}
-
-#[tokio::test]
-async fn a_task_that_expired_is_cancelled_and_says_so() {
-    let service = Service::start().await;
-    let late = json!({"kind": "k", "payload": 1, "expires_at": "2026-01-01T00:00:00.000Z"});
-    let id = service.enqueue("exports", late).await;
-    assert_eq!(service.read(&format!("/v1/tasks/{id}")).await["expires_at"], "2026-01-01T00:00:00.000Z");
-    assert_eq!(service.lease("exports").await, Value::Null);
-    let ended = service.read(&format!("/v1/tasks/{id}")).await;
-    assert_eq!((&ended["status"], &ended["error"]), (&json!("cancelled"), &json!("expired before it started")));
-    assert_eq!(ended["attempts"], 0);
-}
-
-#[tokio::test]
-async fn one_task_at_a_time_holds_a_unique_key() {
-    let service = Service::start().await;
-    let enqueue = |unique: Value| {
-        let task = json!({"kind": "k", "payload": 1, "unique": unique});
-        service.post("/v1/queues/exports/tasks").json(&task).send()
-    };
-    let first = body(enqueue(json!({"key": "a"})).await.unwrap(), 202).await;
-    let second = enqueue(json!({"key": "a", "until": "started"})).await.unwrap();
-    assert_eq!(second.headers()["idempotency-replayed"], "true");
-    let second = body(second, 202).await;
-    assert_eq!((&second["task_id"], &second["replayed"]), (&first["task_id"], &json!(true)));
-    let leased = service.lease("exports").await;
-    let id = first["task_id"].as_str().unwrap();
-    assert_eq!(body(enqueue(json!({"key": "a"})).await.unwrap(), 202).await["status"], "active");
-    service.say(id, "ack", json!({"fence": leased["fence"]}), 200).await;
-    assert_ne!(body(enqueue(json!({"key": "a"})).await.unwrap(), 202).await["task_id"], first["task_id"]);
-    let refused = enqueue(json!({"key": "a", "until": "soon"})).await.unwrap();
-    let refused = problem(refused, 422, "invalid-request").await;
-    assert_eq!(refused["errors"][0]["field"], "unique.until");
-}
-
-#[tokio::test]
-async fn a_task_says_how_long_it_is_leased_and_kept() {
-    let service = Service::start().await;
-    let task = json!({"kind": "k", "payload": 1, "lease_ms": 600_000, "retention_ms": 0});
-    let id = service.enqueue("exports", task).await;
-    let leased = service.lease("exports").await;
-    assert!(
-        leased["lease_expires_at"].as_str().unwrap()
-            > (Timestamp::now().plus(Duration::from_secs(300))).to_string().as_str()
-    );
-    service.say(&id, "ack", json!({"fence": leased["fence"], "result": 7}), 200).await;
-    problem(service.get(&format!("/v1/tasks/{id}")).send().await.unwrap(), 404, "not-found").await;
-    let task = json!({"kind": "k", "payload": 1, "lease_ms": 1});
-    let refused = service.post("/v1/queues/exports/tasks").json(&json!([task])).send().await.unwrap();
-    let refused = problem(refused, 422, "invalid-request").await;
-    assert_eq!(refused["errors"][0]["field"], "[0].lease_ms");
-}
-
-#[tokio::test]
-async fn a_dead_letter_tells_its_attempts_and_the_causes() {
-    let service = Service::start().await;
-    let task = json!({"kind": "k", "payload": 7, "max_attempts": 2, "backoff": {"type": "fixed", "delay_ms": 0}});
-    let id = service.enqueue("exports", task).await;
-    for attempt in 1..=2 {
-        let leased = service.lease("exports").await;
-        let error = format!("attempt {attempt} failed");
-        let words = json!({"fence": leased["fence"], "error": error, "error_chain": ["no toner", "budget cut"]});
-        service.say(&id, "fail", words, 200).await;
-    }
-    let letter = &service.read("/v1/queues/exports/dead").await["tasks"][0];
-    assert_eq!(
-        (&letter["error"], &letter["error_chain"]),
-        (&json!("attempt 2 failed"), &json!(["no toner", "budget cut"]))
-    );
-    assert_eq!(letter["history"].as_array().unwrap().len(), 2);
-    let first = &letter["history"][0];
-    assert_eq!((&first["attempt"], &first["worker_id"]), (&json!(1), &json!("w-1")));
-    assert!(first["error"].as_str().unwrap().starts_with("attempt 1 failed"));
-    assert!(first["started_at"].as_str().unwrap() <= first["ended_at"].as_str().unwrap());
-}
-
-#[tokio::test]
-async fn dead_letters_are_chosen_by_a_filter_and_worked_off_in_parts() {
-    let service = Service::start().await;
-    for n in 0..6 {
-        let user = if n % 2 == 0 { "even" } else { "odd" };
-        let task = json!({"kind": "k", "payload": n, "user_id": user, "tags": [format!("t{n}")]});
-        let id = service.enqueue("exports", task).await;
-        let leased = service.lease("exports").await;
-        let words = json!({"fence": leased["fence"], "error": format!("Quota of {user}"), "retryable": false});
-        service.say(&id, "fail", words, 200).await;
-    }
-    let count = async |query: &str| {
-        let page = service.read(&format!("/v1/queues/exports/dead?{query}")).await;
-        page["tasks"].as_array().unwrap().len()
-    };
-    assert_eq!((count("user_id=even").await, count("reason=QUOTA").await, count("tag=t4").await), (3, 6, 1));
-    assert_eq!((count("kind=other").await, count("user_id=odd&reason=even").await), (0, 0));
-    assert_eq!(count("died_after=2100-01-01T00:00:00Z").await, 0);
-    assert_eq!(count("died_before=2100-01-01T00:00:00Z&limit=4").await, 4);
-
-    let requeue = async |words: Value| {
-        let response = service.post("/v1/queues/exports/dead/requeue").json(&words).send().await.unwrap();
-        body(response, 200).await
-    };
-    let first = requeue(json!({"filter": {"user_id": "odd"}, "limit": 2})).await;
-    assert_eq!((&first["requeued"], &first["remaining"]), (&json!(2), &json!(4)));
-    let rest = requeue(json!({"filter": {"user_id": "odd"}, "limit": 2, "cursor": first["next_cursor"]})).await;
-    assert_eq!(rest, json!({"requeued": 1, "remaining": 3, "next_cursor": null}));
-
-    let wrong = json!({"all": true, "task_ids": []});
-    let response = service.post("/v1/queues/exports/dead/requeue").json(&wrong).send().await.unwrap();
-    assert_eq!(problem(response, 422, "invalid-request").await["errors"][0]["field"], "all");
-    let response =
-        service.request("DELETE", "/v1/queues/exports/dead").json(&json!({"all": true})).send().await.unwrap();
-    assert_eq!(body(response, 200).await, json!({"purged": 3, "remaining": 0, "next_cursor": null}));
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! A rolling upgrade: services of two versions on one Redis, replaced one after the other with work in flight.
 
+#![expect(clippy::unwrap_used, reason = "a test stops where it cannot go on")]
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},

@@ -1,3 +1,5 @@
+//! Slots and their neighbours: cron expressions across changes of the clock, and intervals.
+
 use std::num::NonZeroU32;
 
 use proptest::prelude::*;
