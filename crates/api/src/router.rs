@@ -55,6 +55,7 @@ fn resources() -> Vec<OpenApiRouter<ApiState>> {
         routes::alerts::routes(),
         routes::audit::routes(),
         routes::scale::routes(),
+        routes::policy::routes(),
         routes::queue_tasks::routes(),
         routes::dead::routes(),
         routes::tasks::routes(),

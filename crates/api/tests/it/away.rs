@@ -127,6 +127,8 @@ async fn every_queue_and_task_route_answers_503_at_once_and_tells_nothing_of_the
         ("GET", "/v1/queues/q/dead".to_owned(), json!(null)),
         ("DELETE", "/v1/queues/q/dead".to_owned(), json!({})),
         ("POST", "/v1/queues/q/dead/requeue".to_owned(), json!({})),
+        ("GET", "/v1/queues/q/policy".to_owned(), json!(null)),
+        ("PUT", "/v1/queues/q/policy".to_owned(), json!({})),
         ("POST", "/v1/queues/q/pause".to_owned(), json!(null)),
         ("POST", "/v1/queues/q/resume".to_owned(), json!(null)),
         ("POST", "/v1/queues/q/lease".to_owned(), json!({"worker_id": "w", "wait_ms": 30_000})),

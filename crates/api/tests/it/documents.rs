@@ -39,6 +39,7 @@ const OPERATIONS: &[&str] = &[
     "GET /v1/queues/{queue}",
     "GET /v1/queues/{queue}/audit",
     "GET /v1/queues/{queue}/dead",
+    "GET /v1/queues/{queue}/policy",
     "GET /v1/queues/{queue}/scale",
     "GET /v1/queues/{queue}/tasks",
     "GET /v1/schedules",
@@ -71,6 +72,7 @@ const OPERATIONS: &[&str] = &[
     "POST /webhooks/{source}",
     "PUT /v1/brake",
     "PUT /v1/progress/{id}",
+    "PUT /v1/queues/{queue}/policy",
     "PUT /v1/schedules/{name}",
 ];
 

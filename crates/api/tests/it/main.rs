@@ -12,6 +12,7 @@ mod documents;
 mod health;
 mod idempotency;
 mod jobs;
+mod policy;
 mod problems;
 mod progress;
 mod progress_away;
