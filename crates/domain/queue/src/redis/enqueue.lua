@@ -9,11 +9,11 @@
 check_list()
 local meta = redis.call('HMGET', META, 'policy', 'kept')
 has_kept = meta[2] == '1'
+read_rules(meta[1])
 
 -- Whether the queue has no room for these ids and records, and for what the request will bring.
 local function is_full(tasks)
-  local depth = tonumber(string.match(meta[1], 'd(%d+)') or nil)
-  local bytes = tonumber(string.match(meta[1], 'b(%d+)') or nil)
+  local depth, bytes = rules.d and rules.d[1], rules.b and rules.b[1]
   local unfinished = depth and redis.call('HLEN', TASKS) - redis.call('ZCARD', DEAD)
   if depth and unfinished + #tasks / 2 + ARGV[4] > depth then return true end
   if not bytes then return false end
