@@ -5,6 +5,7 @@
 mod check;
 mod environment;
 mod load;
+pub(crate) mod policy;
 mod show;
 pub(crate) mod webhooks;
 
@@ -81,6 +82,8 @@ pub(crate) struct Queue {
     pub(crate) compress_above: usize,
     pub(crate) durability: trackside_queue::Durability,
     pub(crate) durability_timeout_ms: u64,
+    /// By queue.
+    pub(crate) policy: BTreeMap<String, policy::Policy>,
 }
 
 /// `[monitor]`

@@ -26,7 +26,7 @@ pub(crate) async fn run(args: &DemoArgs) -> Result<(), Failure> {
     let address = listener.local_addr().context("the address that is listened on")?;
     let stop = CancellationToken::new();
     shutdown::on_signal(stop.clone())?;
-    let program = Program::start(&config, parts, &stop);
+    let program = Program::start(&config, parts, &stop)?;
     let metrics = Arc::new(telemetry::Metrics(telemetry.metrics()));
     let served = async {
         let served = serve::http(&config, program.parts(), metrics, listener, &stop).await;

@@ -4,9 +4,15 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use trackside_queue::{Scheduler, SchedulerConfig};
+use trackside_core::QueueName;
+use trackside_queue::{Error, QueueManager, QueuePolicy, Scheduler, SchedulerConfig};
 
-use crate::{brake, config::Config, wiring::Parts, worker};
+use crate::{
+    brake,
+    config::{Config, policy::policies},
+    wiring::Parts,
+    worker,
+};
 
 /// The running background of a process.
 #[derive(Debug)]
@@ -26,7 +32,11 @@ const LAST_WORDS: Duration = Duration::from_secs(3);
 
 impl Program {
     /// Starts everything; processors begin to stop when `stop` is cancelled.
-    pub(crate) fn start(config: &Config, parts: Parts, stop: &CancellationToken) -> Self {
+    ///
+    /// # Errors
+    /// When a queue in the settings has no valid name or limits; nothing was started.
+    pub(crate) fn start(config: &Config, parts: Parts, stop: &CancellationToken) -> anyhow::Result<Self> {
+        let named = queues_of(config)?;
         let (workers, keepers, end_keepers) = (TaskTracker::new(), TaskTracker::new(), CancellationToken::new());
         let (progress, jobs, control) = (parts.progress.clone(), parts.jobs.clone(), parts.control.clone());
         let end = || end_keepers.clone();
@@ -37,7 +47,7 @@ impl Program {
         let (reports, unwritten) = brake::Reports::new();
         keepers.spawn(brake::write_reports(parts.control.clone(), unwritten, end()));
         keepers.spawn(brake::keep(parts.control.clone(), parts.queues.clone(), reports.clone(), end()));
-        keepers.spawn(list_queues(config.queue.names.clone(), parts.clone(), end()));
+        keepers.spawn(prepare_queues(named, parts.queues.clone(), end()));
         if config.scheduler.enabled {
             let poll = Duration::from_millis(config.scheduler.poll_ms);
             let scheduler = Scheduler::new(parts.schedules.clone(), SchedulerConfig { poll, ..Default::default() });
@@ -48,7 +58,7 @@ impl Program {
         if config.worker.enabled {
             worker::start(config, &parts, &reports, &workers, stop);
         }
-        Self { parts, workers, keepers, end_keepers }
+        Ok(Self { parts, workers, keepers, end_keepers })
     }
 
     /// What runs.
@@ -71,18 +81,36 @@ impl Program {
     }
 }
 
-/// Makes the configured queues known, as soon as the store can be reached.
-async fn list_queues(names: Vec<String>, parts: Parts, end: CancellationToken) {
+/// The queues that the settings name, and the limits of those that have some.
+fn queues_of(config: &Config) -> anyhow::Result<Vec<(QueueName, Option<QueuePolicy>)>> {
+    let listed = config.queue.names.iter().map(|name| Ok((name.parse()?, None)));
+    let limited = policies(config)?.into_iter().map(|(queue, policy)| Ok((queue, Some(policy))));
+    listed.chain(limited).collect()
+}
+
+/// Makes the configured queues known and sets their limits, as soon as the store can be reached.
+async fn prepare_queues(prepared: Vec<(QueueName, Option<QueuePolicy>)>, queues: QueueManager, end: CancellationToken) {
     const AGAIN: Duration = Duration::from_secs(1);
-    for queue in names.iter().filter_map(|name| name.parse().ok()) {
+    for (queue, policy) in prepared {
         let mut announced = false;
-        while let Err(error) = parts.queues.meet(&queue).await {
+        while let Err(error) = prepare(&queues, &queue, policy.as_ref()).await {
             if !std::mem::replace(&mut announced, true) {
-                tracing::debug!(queue.name = %queue, %error, "cannot list the queue yet");
+                match policy {
+                    Some(_) => tracing::warn!(queue.name = %queue, %error, "cannot set the limits of the queue yet"),
+                    None => tracing::debug!(queue.name = %queue, %error, "cannot list the queue yet"),
+                }
             }
             if end.run_until_cancelled(tokio::time::sleep(AGAIN)).await.is_none() {
                 return;
             }
         }
+    }
+}
+
+async fn prepare(queues: &QueueManager, queue: &QueueName, policy: Option<&QueuePolicy>) -> Result<(), Error> {
+    queues.meet(queue).await?;
+    match policy {
+        Some(policy) => queues.set_policy(queue, policy).await,
+        None => Ok(()),
     }
 }

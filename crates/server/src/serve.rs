@@ -32,7 +32,7 @@ pub(crate) async fn run(loaded: Loaded) -> Result<(), Failure> {
     shutdown::on_signal(stop.clone())?;
     parts.greet_redis().await;
     startup_log::serve(&config, &parts, address);
-    let program = Program::start(&config, parts, &stop);
+    let program = Program::start(&config, parts, &stop)?;
     let metrics = Arc::new(telemetry::Metrics(telemetry.metrics()));
     let served = http(&config, program.parts(), metrics, listener, &stop).await;
     // The service may have ended by itself; the rest follows it.

@@ -35,7 +35,7 @@ pub(crate) async fn run(loaded: Loaded) -> Result<(), Failure> {
     shutdown::on_signal(stop.clone())?;
     parts.greet_redis().await;
     startup_log::worker(&config, &parts);
-    let program = Program::start(&config, parts, &stop);
+    let program = Program::start(&config, parts, &stop)?;
     stop.cancelled().await;
     program.end().await;
     telemetry::end(telemetry).await;

@@ -5,7 +5,7 @@ use secrecy::ExposeSecret;
 use trackside_core::QueueName;
 use trackside_redis::RedisUrl;
 
-use super::Config;
+use super::{Config, policy::policies};
 
 /// Refuses settings that cannot work, with the key and what to do.
 pub(super) fn check(config: &Config) -> anyhow::Result<()> {
@@ -60,6 +60,7 @@ pub(super) fn check(config: &Config) -> anyhow::Result<()> {
             name.parse::<QueueName>().map_err(|error| anyhow::anyhow!("{key}: {name:?}: {error}"))?;
         }
     }
+    policies(config)?;
     for (name, webhook) in &config.webhooks {
         webhook.check(name)?;
     }

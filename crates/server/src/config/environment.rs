@@ -12,7 +12,7 @@ use figment::{
 use super::{
     DEFAULTS,
     load::{Layer, dotted},
-    webhooks,
+    policy, webhooks,
 };
 
 /// Environment variables with a short name of their own, and the keys they set.
@@ -71,7 +71,8 @@ pub(super) fn environment_layers(environment: &BTreeMap<String, String>) -> anyh
         match key.strip_suffix("_file").filter(|key| is_secret(key)) {
             Some(key) => layers.push(Layer::one(layer_name, key, secret(name, value)?)),
             None => {
-                let known = known_keys();
+                let mut known = known_keys();
+                known.extend(policy::keys_beside(&key));
                 if !known.contains(&key) && webhooks::key_of(&key).is_none() {
                     let hint = nearest(&key, known.iter().map(String::as_str)).map(variable_of);
                     let hint =
@@ -110,7 +111,7 @@ fn list(text: &str) -> Value {
 
 fn known_keys() -> Vec<String> {
     let defaults = Figment::from(Toml::string(DEFAULTS)).extract::<Dict>();
-    defaults.map(|values| dotted(&values)).unwrap_or_default()
+    defaults.map(|values| dotted(&values).into_iter().map(|(key, _)| key).collect()).unwrap_or_default()
 }
 
 /// The known name that differs least, when it differs little enough to be a slip of the finger.

@@ -62,17 +62,21 @@ pub(crate) fn load(overrides: &Overrides, environment: &BTreeMap<String, String>
     let config: Config = figment.extract().map_err(|error| explain(&error))?;
     check::check(&config)?;
     let values: Dict = figment.extract().map_err(|error| explain(&error))?;
-    let sources = dotted(&values).into_iter().map(|key| (key.clone(), source_of(&figment, &key))).collect();
+    let sources = dotted(&values).into_iter().map(|(key, value)| (key, source_of(&figment, value))).collect();
     Ok(Loaded { config, sources, values })
 }
 
-/// Every dotted key of a tree of values.
-pub(super) fn dotted(values: &Dict) -> Vec<String> {
+/// Every value of a tree with its dotted key, as it would stand in a file: parts with other characters are quoted.
+pub(super) fn dotted(values: &Dict) -> Vec<(String, &Value)> {
     let mut keys = Vec::new();
     for (key, value) in values {
+        let is_bare = key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+        let key = if is_bare { key.clone() } else { format!("{key:?}") };
         match value {
-            Value::Dict(_, inner) => keys.extend(dotted(inner).into_iter().map(|rest| format!("{key}.{rest}"))),
-            _ => keys.push(key.clone()),
+            Value::Dict(_, inner) => {
+                keys.extend(dotted(inner).into_iter().map(|(rest, value)| (format!("{key}.{rest}"), value)));
+            }
+            _ => keys.push((key, value)),
         }
     }
     keys
@@ -88,8 +92,8 @@ fn config_file(overrides: &Overrides, environment: &BTreeMap<String, String>) ->
     }
 }
 
-fn source_of(figment: &Figment, key: &str) -> String {
-    let metadata = figment.find_metadata(key);
+fn source_of(figment: &Figment, value: &Value) -> String {
+    let metadata = figment.get_metadata(value.tag());
     metadata.map_or_else(
         || "default".to_owned(),
         |metadata| match &metadata.source {

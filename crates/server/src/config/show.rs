@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use figment::value::{Dict, Value};
+use figment::value::Value;
 
 use super::{
     environment::is_secret,
@@ -13,8 +13,8 @@ use super::{
 pub(crate) fn show(loaded: &Loaded) -> String {
     let lines: Vec<(String, &str)> = dotted(&loaded.values)
         .into_iter()
-        .map(|key| {
-            let value = find(&loaded.values, &key).map(|value| print(&key, value)).unwrap_or_default();
+        .map(|(key, value)| {
+            let value = print(&key, value);
             let source = loaded.sources.get(&key).map_or("default", String::as_str);
             (format!("{key} = {value}"), source)
         })
@@ -27,13 +27,6 @@ pub(crate) fn show(loaded: &Loaded) -> String {
     })
 }
 
-fn find<'a>(values: &'a Dict, key: &str) -> Option<&'a Value> {
-    match key.split_once('.') {
-        Some((first, rest)) => values.get(first).and_then(Value::as_dict).and_then(|inner| find(inner, rest)),
-        None => values.get(key),
-    }
-}
-
 fn print(key: &str, value: &Value) -> String {
     match value {
         Value::String(_, text) if is_secret(key) && !text.is_empty() => "\"********\"".to_owned(),
@@ -41,6 +34,7 @@ fn print(key: &str, value: &Value) -> String {
         Value::Num(_, number) => number
             .to_i128()
             .map(|n| n.to_string())
+            .or_else(|| number.to_u128().map(|n| n.to_string()))
             .or_else(|| number.to_f64().map(|n| n.to_string()))
             .unwrap_or_default(),
         Value::Bool(_, flag) => flag.to_string(),

@@ -6,6 +6,7 @@ mod crash;
 mod jobs;
 mod outage;
 mod plain_list;
+mod policy;
 mod queue_cli;
 mod rolling_upgrade;
 mod schedules;
