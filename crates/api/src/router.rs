@@ -54,6 +54,7 @@ fn resources() -> Vec<OpenApiRouter<ApiState>> {
         routes::queues::routes(),
         routes::alerts::routes(),
         routes::audit::routes(),
+        routes::repair::routes(),
         routes::scale::routes(),
         routes::policy::routes(),
         routes::queue_tasks::routes(),

@@ -16,6 +16,7 @@ pub(crate) mod policy;
 pub(crate) mod progress;
 pub(crate) mod queue_tasks;
 pub(crate) mod queues;
+pub(crate) mod repair;
 pub(crate) mod root;
 pub(crate) mod run;
 pub(crate) mod scale;

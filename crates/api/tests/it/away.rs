@@ -7,7 +7,7 @@ use serde_json::json;
 use trackside_core::{ErrorKind, QueueName, TaskId};
 use trackside_queue::{
     BrakeChange, BrakePage, BrakeScope, DeadCursor, DeadLetter, DeadRef, Enqueued, Error, Intake, NewTask, PeekedTask,
-    QueueAudit, QueuePolicy, QueueStats, QueueStore, Step, StepReply, TaskState, TaskStatus,
+    QueueAudit, QueuePolicy, QueueStats, QueueStore, RepairCursor, RepairPage, Step, StepReply, TaskState, TaskStatus,
 };
 
 use crate::service::{Service, problem, setup_over};
@@ -107,6 +107,10 @@ impl QueueStore for Away {
 
     async fn audit(&self, _: &QueueName) -> Result<QueueAudit, Error> {
         self.fails("audit")
+    }
+
+    async fn repair(&self, _: &QueueName, _: Option<RepairCursor>) -> Result<RepairPage, Error> {
+        self.fails("repair")
     }
 }
 

@@ -54,6 +54,7 @@ const OPERATIONS: &[&str] = &[
     "POST /v1/queues/{queue}/dead/requeue",
     "POST /v1/queues/{queue}/lease",
     "POST /v1/queues/{queue}/pause",
+    "POST /v1/queues/{queue}/repair",
     "POST /v1/queues/{queue}/resume",
     "POST /v1/queues/{queue}/tasks",
     "POST /v1/schedules/{name}/pause",

@@ -140,6 +140,20 @@ async fn the_audit_accounts_for_every_task() {
 }
 
 #[tokio::test]
+async fn a_repair_leaves_a_sound_queue_alone_and_knows_its_cursors() {
+    let service = Service::start().await;
+    service.enqueue("exports", json!({"kind": "k", "payload": 1})).await;
+    let path = "/v1/queues/exports/repair";
+    let expected = json!({"looked_at": 0, "repaired": 0, "next_cursor": null});
+    assert_eq!(body(service.post(path).send().await.unwrap(), 200).await, expected);
+    assert_eq!(body(service.post(path).json(&json!({"cursor": "0.64"})).send().await.unwrap(), 200).await, expected);
+    let refused =
+        problem(service.post(path).json(&json!({"cursor": "64"})).send().await.unwrap(), 422, "invalid-request").await;
+    assert_eq!(refused["errors"][0]["field"], "cursor");
+    problem(service.post("/v1/queues/export/repair").send().await.unwrap(), 404, "not-found").await;
+}
+
+#[tokio::test]
 async fn a_scaler_reads_one_number_in_which_running_tasks_count() {
     let service = Service::start().await;
     for payload in 0..60 {

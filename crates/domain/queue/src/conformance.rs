@@ -17,6 +17,7 @@ mod letters;
 mod limits;
 mod orders;
 mod policy;
+mod repair;
 mod settlements;
 
 use std::time::Duration;
@@ -26,7 +27,7 @@ use trackside_core::QueueName;
 
 pub use self::{
     accounts::*, admission::*, audit::*, brake::*, claims::*, crashes::*, dependencies::*, fair::*, intake::*,
-    letters::*, limits::*, orders::*, policy::*, settlements::*,
+    letters::*, limits::*, orders::*, policy::*, repair::*, settlements::*,
 };
 pub use crate::schedule::conformance::*;
 use crate::{Config, QueueStore};
@@ -145,6 +146,7 @@ macro_rules! queue_store_conformance {
             l17_a_key_is_forgotten_when_its_time_is_over
             l17_a_repeated_call_answers_the_tasks_that_it_made
             l29_every_task_is_accounted_for_after_each_move
+            l30_a_repair_leaves_a_sound_queue_as_it_is
             l18_a_unique_key_is_held_until_the_task_is_done
             l18_every_end_frees_the_unique_key
             l18_a_unique_key_may_be_free_once_the_task_starts

@@ -21,6 +21,7 @@ mod policy;
 mod processor;
 #[cfg(feature = "redis")]
 mod redis;
+mod repair;
 mod schedule;
 mod store;
 mod task;
@@ -47,6 +48,7 @@ pub use processor::{
 };
 #[cfg(feature = "redis")]
 pub use redis::RedisQueueStore;
+pub use repair::{InvalidCursor, RepairCursor, RepairPage};
 #[cfg(feature = "redis")]
 pub use schedule::RedisScheduleStore;
 pub use schedule::{

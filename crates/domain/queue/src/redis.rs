@@ -9,6 +9,7 @@ mod intake;
 mod keys;
 mod policy;
 mod record;
+mod repair;
 mod scripts;
 mod step;
 mod views;
@@ -39,8 +40,8 @@ use self::{
 };
 use crate::{
     BrakeChange, BrakePage, BrakeScope, Config, DeadCursor, DeadLetter, DeadRef, Durability, Enqueued, Error, Intake,
-    MAX_BATCH, NewTask, PeekedTask, QueueAudit, QueuePolicy, QueueStats, QueueStore, Step, StepReply, TaskState,
-    TaskStatus, limits, limits::check_batch,
+    MAX_BATCH, NewTask, PeekedTask, QueueAudit, QueuePolicy, QueueStats, QueueStore, RepairCursor, RepairPage, Step,
+    StepReply, TaskState, TaskStatus, limits, limits::check_batch,
 };
 
 /// Queues on Redis, obeying the laws of [`QueueStore`]. Clones share connections and wake-ups.
@@ -321,6 +322,10 @@ impl QueueStore for RedisQueueStore {
     async fn audit(&self, queue: &QueueName) -> Result<QueueAudit, Error> {
         let line = self.inner.line(queue);
         views::audit(self.inner.call(&line).run(&self.inner, &scripts::AUDIT).await?)
+    }
+
+    async fn repair(&self, queue: &QueueName, cursor: Option<RepairCursor>) -> Result<RepairPage, Error> {
+        Box::pin(self.inner.repair(&self.inner.line(queue), cursor.unwrap_or_default())).await
     }
 }
 

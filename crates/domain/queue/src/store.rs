@@ -8,7 +8,7 @@ use trackside_core::{QueueName, TaskId, Timestamp, UserId, WorkerId};
 
 use crate::{
     ClaimedTask, DeadCursor, DeadLetter, DeadRef, Enqueued, Error, Fence, Intake, NewTask, Priority, QueueAudit,
-    QueuePolicy, TaskState, TaskStatus, causes,
+    QueuePolicy, RepairCursor, RepairPage, TaskState, TaskStatus, causes,
 };
 
 /// Items that one call may carry, so that no script runs for long.
@@ -77,6 +77,8 @@ pub const MAX_BATCH: usize = 256;
 ///   requeueing the task runs it without waiting again.
 /// - **Q-L29 audit** — the tasks ever accepted are those that are somewhere now and those that ended; both are counted
 ///   at one moment, so that the balance holds at every moment, whatever is going on.
+/// - **Q-L30 repair** — a repair leaves a sound queue as it is, whatever is going on; of a queue that somebody broke it
+///   returns each task that is in no place to the tail of its level, and drops each entry that names no task.
 /// - **Q-L18 unique** — while a task holds a unique key, another one that asks for it adds nothing and answers the
 ///   holder. The key is free when the holder starts for the first time, or has ended or died, as the holder asked; what
 ///   returns to the queue after that does not take it back.
@@ -174,6 +176,10 @@ pub trait QueueStore: Send + Sync + Debug + 'static {
 
     /// Where every task is that was ever accepted (Q-L29).
     async fn audit(&self, queue: &QueueName) -> Result<QueueAudit, Error>;
+
+    /// Puts a part of the queue right (Q-L30): the first part without a cursor, and so on with the answer's until it has
+    /// none. Many round trips, each atomic and bounded; two repairs at once do no harm.
+    async fn repair(&self, queue: &QueueName, cursor: Option<RepairCursor>) -> Result<RepairPage, Error>;
 }
 
 /// One worker's round trip.

@@ -40,6 +40,10 @@ script!(UNPARK, "queue.unpark": "rules.lua", "fair.lua", "age.lua", "ready.lua",
 script!(LETTERS, "queue.letters": "letters.lua");
 script!(REQUEUE, "queue.requeue": "rules.lua", "fair.lua", "age.lua", "ready.lua", "requeue.lua");
 script!(AUDIT, "queue.audit": "audit.lua");
+script!(SCAN, "queue.repair_scan": "repair/places.lua", "repair/scan.lua");
+script!(RESTORE, "queue.repair_restore":
+    "rules.lua", "fair.lua", "age.lua", "ready.lua", "repair/places.lua", "repair/restore.lua");
+script!(GHOSTS, "queue.repair_ghosts": "repair/ghosts.lua");
 script!(OLDEST, "queue.oldest": "oldest.lua");
 script!(PURGE, "queue.purge":
     "links.lua", "rules.lua", "fair.lua", "tenants.lua", "unique.lua", "kept.lua", "ended.lua", "purge.lua");

@@ -37,6 +37,8 @@ mod redis_odd;
 #[cfg(feature = "redis")]
 mod redis_plain;
 #[cfg(feature = "redis")]
+mod redis_repair;
+#[cfg(feature = "redis")]
 mod redis_upkeep;
 mod schedule_laws;
 mod scheduler;

@@ -16,7 +16,8 @@ use trackside_core::{Clock, ErrorKind, QueueName, TaskId, Timestamp};
 use trackside_queue::{
     BrakeChange, BrakePage, BrakeScope, Config, DeadCursor, DeadLetter, DeadRef, Enqueued, Error, Handlers, Intake,
     MemoryQueueStore, NewTask, PeekedTask, ProcessorConfig, ProcessorHandle, QueueAudit, QueueManager, QueuePolicy,
-    QueueStats, QueueStore, Step, StepReply, TaskEvent, TaskObserver, TaskProcessor, TaskState, TaskStatus,
+    QueueStats, QueueStore, RepairCursor, RepairPage, Step, StepReply, TaskEvent, TaskObserver, TaskProcessor,
+    TaskState, TaskStatus,
 };
 
 use crate::names::unique_queue;
@@ -166,6 +167,10 @@ impl QueueStore for Wire {
 
     async fn audit(&self, queue: &QueueName) -> Result<QueueAudit, Error> {
         self.call(self.store.audit(queue)).await
+    }
+
+    async fn repair(&self, queue: &QueueName, cursor: Option<RepairCursor>) -> Result<RepairPage, Error> {
+        self.call(self.store.repair(queue, cursor)).await
     }
 }
 
