@@ -2,6 +2,7 @@
 
 mod dead;
 mod push;
+mod repair;
 mod service;
 mod views;
 
@@ -65,6 +66,7 @@ async fn command(service: &Service, command: &QueueCommand, json: bool) -> Resul
             let audit: views::Audit = read(&answer)?;
             if audit.balanced { Ok(()) } else { Err(anyhow!("{queue} does not balance").into()) }
         }
+        QueueCommand::Repair { queue } => repair::run(service, queue, json).await,
     }
 }
 

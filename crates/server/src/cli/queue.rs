@@ -73,6 +73,11 @@ pub(crate) enum QueueCommand {
         /// The queue
         queue: QueueName,
     },
+    /// Return tasks that are in no place; a sound queue stays as it is.
+    Repair {
+        /// The queue
+        queue: QueueName,
+    },
 }
 
 /// `queue push`

@@ -114,6 +114,7 @@ async fn a_day_with(place: &Place) -> anyhow::Result<()> {
     assert_eq!(place.json(&["resume", "letters"]).await?["paused"], false);
     let audit = place.out(&["audit", "letters"]).await?;
     assert!(audit.ends_with("\nbalanced\n") && audit.contains("created             3\n"), "{audit}");
+    assert_eq!(place.out(&["repair", "letters"]).await?, "repaired 0 places of letters\n");
     assert!(place.out(&["dead", "ls", "letters"]).await?.starts_with("TASK  KIND "));
 
     let unknown = place.run(&["show", "leters"]).await?;
