@@ -1,4 +1,6 @@
-//! Watching the queues, and where alerts go besides the log: the channel `alerts`.
+//! Watching the queues, and where alerts go besides the log: the channel `alerts`, and a webhook.
+
+mod webhook;
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,7 +8,8 @@ use async_trait::async_trait;
 use trackside_queue::{Alert, AlertBoard, AlertNotifier, MonitorConfig, QueueManager, QueueMonitor, Thresholds};
 use trackside_redis::RedisService;
 
-use crate::config::Config;
+use self::webhook::Webhook;
+use crate::config::{self, Config};
 
 /// The channel on which changes of alerts are published, under the prefix of the service.
 const CHANNEL: &str = "alerts";
@@ -15,17 +18,28 @@ const CHANNEL: &str = "alerts";
 struct Channel(RedisService);
 
 /// The monitor of all queues.
+///
+/// # Errors
+/// When the webhook of the settings cannot work.
 pub(crate) fn monitor(
     config: &Config,
     queues: QueueManager,
     board: Arc<dyn AlertBoard>,
     redis: Option<RedisService>,
-) -> QueueMonitor {
-    let monitor = QueueMonitor::new(queues, board, monitor_config(config));
-    match redis {
-        Some(redis) => monitor.with_notifier(Channel(redis)),
-        None => monitor,
+) -> anyhow::Result<QueueMonitor> {
+    let mut monitor = QueueMonitor::new(queues, board, monitor_config(config));
+    if let Some(redis) = redis {
+        monitor = monitor.with_notifier(Channel(redis));
     }
+    if let Some(webhook) = Webhook::configured(&config.monitor)? {
+        monitor = monitor.with_notifier(webhook);
+    }
+    Ok(monitor)
+}
+
+/// Refuses a webhook that cannot work. The reason never repeats the URL, which may carry a token.
+pub(crate) fn check(config: &config::Monitor) -> anyhow::Result<()> {
+    Webhook::uri(config).map(drop)
 }
 
 fn monitor_config(config: &Config) -> MonitorConfig {

@@ -99,6 +99,9 @@ pub(crate) struct Monitor {
     pub(crate) dead_above: u64,
     pub(crate) scale_up_above: u64,
     pub(crate) scale_down_below: u64,
+    /// Empty means none. Secret because it may carry a token.
+    pub(crate) webhook_url: SecretString,
+    pub(crate) webhook_secret: SecretString,
 }
 
 /// `[worker]`

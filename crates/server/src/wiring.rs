@@ -86,7 +86,7 @@ pub(crate) async fn assemble(config: &Config) -> anyhow::Result<Parts> {
     let stores = stores::open(config, redis.clone()).await?;
     let queues = QueueManager::new(stores.queue, queue_config(config));
     let schedules = Schedules::new(stores.schedules, queues.clone());
-    let monitor = alerts::monitor(config, queues.clone(), stores.alerts, redis.clone());
+    let monitor = alerts::monitor(config, queues.clone(), stores.alerts, redis.clone())?;
     let progress = ProgressTracker::new(stores.progress, progress_config(config));
     let control = AgentControl::new(stores.control, trackside_control::Config::default());
     queues.on_register(Arc::new(brake::BringBrake::new(control.clone())));

@@ -2,6 +2,7 @@
 
 mod activity;
 mod rules;
+mod teller;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -11,9 +12,9 @@ use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 use trackside_core::QueueName;
 
-use self::{activity::Meter, rules::Rules};
+use self::{activity::Meter, rules::Rules, teller::Teller};
 pub use self::{activity::QueueActivity, rules::Thresholds};
-use crate::{Alert, AlertBoard, AlertState, Error, MAX_BATCH, QueueManager};
+use crate::{Alert, AlertBoard, Error, MAX_BATCH, QueueManager};
 
 /// The settings of a monitor.
 ///
@@ -40,7 +41,8 @@ pub trait AlertNotifier: Send + Sync + 'static {
     /// Where it tells, for the log.
     fn name(&self) -> &'static str;
 
-    /// Tells. After a failure the change is told again later, by any process and by every notifier.
+    /// Tells, and may take its time: the watch goes on meanwhile. After a failure the change is told again later: by this
+    /// process to who has not heard, or by another to everybody.
     ///
     /// # Errors
     /// Why nobody heard, in words for the log.
@@ -80,6 +82,7 @@ struct Watch {
     monitor: QueueMonitor,
     rules: Rules,
     meters: HashMap<QueueName, Meter>,
+    teller: Teller,
 }
 
 /// What a monitor knows. Cheap to clone.
@@ -135,7 +138,8 @@ impl QueueMonitor {
     pub async fn run(self, shutdown: CancellationToken) {
         let (every, upkeep_every) = (self.config.every, self.config.upkeep_every);
         let rules = Rules::new(self.config.thresholds.clone());
-        let mut watch = Watch { monitor: self, rules, meters: HashMap::new() };
+        let teller = Teller::new(Arc::clone(&self.board), self.notifiers.clone());
+        let mut watch = Watch { monitor: self, rules, meters: HashMap::new(), teller };
         let mut ticks = tokio::time::interval(every);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut upkeep_at = Instant::now();
@@ -155,33 +159,7 @@ impl QueueMonitor {
                 }
             }
         }
-    }
-
-    /// Tells a change everywhere, and confirms it when everybody heard.
-    async fn tell(&self, alert: &Alert) -> Result<(), Error> {
-        let (queue, rule, message) = (&alert.queue, alert.rule.as_str(), alert.message());
-        match alert.state {
-            AlertState::Firing => {
-                tracing::warn!(queue.name = %queue, alert.rule = rule, alert.value = alert.value, "{message}");
-            }
-            AlertState::Resolved => {
-                tracing::info!(queue.name = %queue, alert.rule = rule, alert.value = alert.value, "{message}");
-            }
-        }
-        let mut heard = true;
-        for notifier in &self.notifiers {
-            if let Err(reason) = notifier.notify(alert).await {
-                heard = false;
-                let name = notifier.name();
-                tracing::warn!(
-                    alert.id = alert.id(),
-                    alert.notifier = name,
-                    reason,
-                    "an alert could not be told; it will be again"
-                );
-            }
-        }
-        if heard { self.board.told(alert).await } else { Ok(()) }
+        watch.teller.shutdown().await;
     }
 }
 
@@ -228,7 +206,7 @@ impl Watch {
         self.monitor.activity.send_replace(activity);
         for chunk in observed.chunks(MAX_BATCH) {
             for change in self.monitor.board.note(chunk, self.monitor.config.patience).await? {
-                self.monitor.tell(&change).await?;
+                self.teller.tell(change);
             }
         }
         if is_upkeep {

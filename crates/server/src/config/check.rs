@@ -6,6 +6,7 @@ use trackside_core::QueueName;
 use trackside_redis::RedisUrl;
 
 use super::{Config, policy::policies};
+use crate::alerts;
 
 /// Refuses settings that cannot work, with the key and what to do.
 pub(super) fn check(config: &Config) -> anyhow::Result<()> {
@@ -50,6 +51,7 @@ pub(super) fn check(config: &Config) -> anyhow::Result<()> {
         monitor.scale_down_below,
         monitor.scale_up_above
     );
+    alerts::check(monitor)?;
     ensure!(
         server.heartbeat_ms > 0 && server.heartbeat_ms <= 15_000,
         "server.heartbeat_ms = {}: from 1 to 15000, so that proxies keep silent streams open",

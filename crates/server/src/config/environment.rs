@@ -35,7 +35,7 @@ const NOT_YET: [&str; 2] = ["TRACKSIDE_API_KEYS_FILE", "TRACKSIDE_CACHE_REDIS_UR
 /// Prefix of what the test suite passes to itself.
 const TEST_PREFIX: &str = "TRACKSIDE_TEST_";
 /// Keys whose value may stand in a file, named by the variable with `_FILE` behind it.
-const SECRETS: [&str; 2] = ["redis.url", "history.database_url"];
+const SECRETS: [&str; 4] = ["redis.url", "history.database_url", "monitor.webhook_url", "monitor.webhook_secret"];
 
 /// True for values that must never be printed.
 pub(super) fn is_secret(key: &str) -> bool {

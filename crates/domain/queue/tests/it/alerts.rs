@@ -13,7 +13,7 @@ use trackside_queue::{
     NewTask, Observation, QueueManager, QueueMonitor,
 };
 
-use crate::names::unique_queue;
+use crate::{names::unique_queue, processor_kit::TokioClock};
 
 const LONG: Duration = Duration::from_secs(3_600);
 
@@ -90,7 +90,7 @@ impl AlertNotifier for Diary {
 
 #[tokio::test(start_paused = true)]
 async fn of_several_monitors_one_tells_each_change_until_it_is_heard() {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let clock: Arc<dyn Clock> = Arc::new(TokioClock::default());
     let store = MemoryQueueStore::new(Config::default(), Arc::clone(&clock));
     let queues = QueueManager::new(Arc::new(store), Config::default());
     let board: Arc<dyn AlertBoard> = Arc::new(MemoryAlertBoard::new(clock));
@@ -99,7 +99,7 @@ async fn of_several_monitors_one_tells_each_change_until_it_is_heard() {
 
     let diary = Diary { told: Arc::default(), failures: Arc::new(Mutex::new(2)) };
     let (end, config) =
-        (CancellationToken::new(), MonitorConfig { patience: Duration::ZERO, ..MonitorConfig::default() });
+        (CancellationToken::new(), MonitorConfig { patience: Duration::from_secs(10), ..MonitorConfig::default() });
     let monitors: Vec<_> = (0..3)
         .map(|_| {
             let monitor = QueueMonitor::new(queues.clone(), Arc::clone(&board), config.clone());
@@ -107,7 +107,7 @@ async fn of_several_monitors_one_tells_each_change_until_it_is_heard() {
         })
         .collect();
     // Paused time runs ahead: many looks of every monitor.
-    tokio::time::sleep(Duration::from_secs(600)).await;
+    tokio::time::sleep(Duration::from_secs(240)).await;
     let told = diary.told.lock().unwrap().clone();
     assert_eq!(
         told.iter().map(|alert| (alert.rule, alert.state)).collect::<Vec<_>>(),
@@ -118,4 +118,52 @@ async fn of_several_monitors_one_tells_each_change_until_it_is_heard() {
     for monitor in monitors {
         monitor.await.unwrap();
     }
+}
+
+/// Never answers, and counts who asked.
+struct Deaf(Arc<Mutex<u32>>);
+
+#[async_trait]
+impl AlertNotifier for Deaf {
+    fn name(&self) -> &'static str {
+        "deaf"
+    }
+
+    async fn notify(&self, _alert: &Alert) -> Result<(), String> {
+        *self.0.lock().unwrap() += 1;
+        std::future::pending().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receiver_that_never_answers_holds_up_neither_the_watch_nor_the_others() {
+    let clock: Arc<dyn Clock> = Arc::new(TokioClock::default());
+    let store = MemoryQueueStore::new(Config::default(), Arc::clone(&clock));
+    let queues = QueueManager::new(Arc::new(store), Config::default());
+    let board: Arc<dyn AlertBoard> = Arc::new(MemoryAlertBoard::new(clock));
+    let queue = unique_queue();
+    let backlog = (0..101).map(|_| NewTask::new(&queue, "k", "1")).collect();
+    let tasks = queues.enqueue_many(&queue, backlog).await.unwrap();
+
+    let diary = Diary { told: Arc::default(), failures: Arc::default() };
+    let (asked, end) = (Arc::<Mutex<u32>>::default(), CancellationToken::new());
+    let config = MonitorConfig { patience: Duration::from_millis(1), ..MonitorConfig::default() };
+    let monitor = QueueMonitor::new(queues.clone(), board, config);
+    let monitor = monitor.with_notifier(Deaf(Arc::clone(&asked))).with_notifier(diary.clone());
+    let handle = monitor.handle();
+    let monitor = tokio::spawn(monitor.run(end.clone()));
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(*asked.lock().unwrap(), 1, "it is being told");
+    assert!(handle.activity(&queue).unwrap().window >= Duration::from_secs(50), "the watch went on");
+
+    // The next change of the alert ends the telling of the last one.
+    for task in tasks {
+        queues.cancel(task.id, "no need").await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let told: Vec<_> = diary.told.lock().unwrap().iter().map(|alert| alert.state).collect();
+    assert_eq!(told, [AlertState::Firing, AlertState::Resolved]);
+    assert_eq!(*asked.lock().unwrap(), 2);
+    end.cancel();
+    monitor.await.unwrap();
 }
