@@ -101,7 +101,8 @@ pub trait QueueStore: Send + Sync + Debug + 'static {
     async fn queues(&self) -> Result<Vec<QueueName>, Error>;
 
     /// Adds up to [`MAX_BATCH`] tasks with up to as many [dependencies](crate::Dependency) altogether, all or nothing; a
-    /// [`Durability`] that the store does not offer is refused. The answer says of each where it is, in the same order.
+    /// [`Durability`](crate::Durability) that the store does not offer is refused. The answer says of each where it is, in
+    /// the same order.
     async fn enqueue_with(&self, queue: &QueueName, tasks: &[NewTask], intake: Intake) -> Result<Vec<Enqueued>, Error>;
 
     /// [`enqueue_with`](Self::enqueue_with) nothing further said.

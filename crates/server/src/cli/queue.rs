@@ -109,7 +109,7 @@ pub(crate) struct PushArgs {
     /// The lines are whole tasks as the HTTP API takes them: {"kind": …, "payload": …, …}
     #[arg(long, conflicts_with_all = ["kind", "priority", "delay_ms", "max_attempts", "user_id"])]
     pub(crate) tasks: bool,
-    /// Makes it safe to push the same input again: the task of line n is known as <KEY>/<n> for a day
+    /// Makes it safe to push the same input again: the task of line n is known as KEY/n for a day
     #[arg(long, value_name = "KEY")]
     pub(crate) idempotency_key: Option<String>,
 }
