@@ -137,6 +137,7 @@ macro_rules! queue_store_conformance {
             l27_more_tenants_than_a_step_looks_at_have_their_turns
             l27_tasks_in_turns_are_cancelled_parked_and_returned
             l28_a_task_that_waited_for_long_goes_before_higher_levels
+            l28_the_age_of_a_dependent_counts_from_when_it_is_free
             policies_are_kept_for_everybody
             l16_an_expired_task_is_cancelled_instead_of_handed_out
             l16_no_way_back_leads_past_the_expiry
@@ -165,6 +166,8 @@ macro_rules! queue_store_conformance {
             l21_predecessors_may_stand_before_in_the_same_call
             l21_a_predecessor_that_has_completed_holds_nothing_back
             l21_a_delayed_task_waits_for_its_time_as_well
+            l21_the_step_that_frees_a_delayed_task_tells_when_it_is_due
+            l21_a_task_that_expired_is_told_in_the_same_step
             l21_a_wide_fan_out_reaches_everyone
             l21_a_wide_fan_in_waits_for_everyone
             l21_a_long_chain_runs_in_order

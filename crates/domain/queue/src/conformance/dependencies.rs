@@ -8,7 +8,7 @@ use super::{
     Harness,
     driver::{Driver, cancelled, completed, failed, failed_for_good, ids, ids_of, settlement},
 };
-use crate::{ClaimedTask, Due, Error, MAX_BATCH, NewTask, OnFailure, Outcome, TaskState};
+use crate::{ClaimedTask, Due, Error, MAX_BATCH, NewTask, OnFailure, Outcome, Step, TaskState};
 
 /// Q-L21: of three, one fails first and one is released; and what it waited for is told to whoever asks.
 pub async fn l21_a_task_waits_until_all_its_predecessors_have_completed(harness: &impl Harness) -> Result<(), Error> {
@@ -140,6 +140,36 @@ pub async fn l21_a_delayed_task_waits_for_its_time_as_well(harness: &impl Harnes
             assert_eq!(driver.run_ready().await?, [before.id, after.id]);
         }
     }
+    Ok(())
+}
+
+/// Q-L21: the step that frees a delayed task says when it is due.
+pub async fn l21_the_step_that_frees_a_delayed_task_tells_when_it_is_due(harness: &impl Harness) -> Result<(), Error> {
+    let driver = Driver::new(harness);
+    let before = driver.claimed(driver.task()).await?;
+    let mut after = driver.task();
+    after.options.depends_on = vec![before.id.into()];
+    after.options.due = Due::After(Duration::from_secs(600));
+    driver.enqueue_one(&after).await?;
+    let settle = vec![settlement(&before, completed())];
+    let reply = driver.store().step(&driver.queue, Step { settle, credits: 0, ..driver.step() }).await?;
+    assert!(reply.next_due.is_some_and(|due| due <= Duration::from_secs(600)), "{:?}", reply.next_due);
+    Ok(())
+}
+
+/// Q-L21, Q-L16: what waits for a task that expired is told in the step that ends it.
+pub async fn l21_a_task_that_expired_is_told_in_the_same_step(harness: &impl Harness) -> Result<(), Error> {
+    let driver = Driver::new(harness);
+    let mut before = driver.task();
+    before.options.expires_at = Some(driver.claim(0).await?.now.plus(Duration::from_secs(60)));
+    let mut after = driver.after(std::slice::from_ref(&before));
+    after.options.on_failure = OnFailure::Continue;
+    driver.enqueue(&[before.clone(), after.clone()]).await?;
+    driver.advance(Duration::from_secs(100)).await;
+    let reply = driver.claim(1).await?;
+    assert_eq!(driver.state(before.id).await?, Some(TaskState::Cancelled));
+    let is_claimed = reply.claimed.iter().any(|task| task.id == after.id);
+    assert!(is_claimed || reply.more_ready, "it is handed out, or the worker is told to ask again");
     Ok(())
 }
 

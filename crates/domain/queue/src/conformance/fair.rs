@@ -170,3 +170,27 @@ pub async fn l28_a_task_that_waited_for_long_goes_before_higher_levels(harness: 
     }
     Ok(())
 }
+
+/// Q-L28: a task that waited for others has waited for a worker only since they ended.
+pub async fn l28_the_age_of_a_dependent_counts_from_when_it_is_free(harness: &impl Harness) -> Result<(), Error> {
+    let driver = Driver::new(harness);
+    let age_after = Some(Duration::from_secs(10_000));
+    for policy in [QueuePolicy { age_after, ..QueuePolicy::default() }, QueuePolicy { age_after, ..fair(1) }] {
+        driver.limit(policy).await?;
+        let first = driver.task_at(Priority::High);
+        let mut dependent = driver.task_at(Priority::Low);
+        dependent.options.depends_on = vec![first.id.into()];
+        driver.enqueue(&[first.clone(), dependent.clone()]).await?;
+        driver.advance(Duration::from_secs(20_000)).await;
+        assert_eq!(driver.complete(1).await?, [first.id]);
+        let high = driver.task_at(Priority::High);
+        driver.enqueue_one(&high).await?;
+        assert_eq!(driver.complete(1).await?, [high.id], "the dependent is free only now");
+        driver.advance(Duration::from_secs(11_000)).await;
+        let later = driver.task_at(Priority::High);
+        driver.enqueue_one(&later).await?;
+        assert_eq!(driver.complete(1).await?, [dependent.id]);
+        assert_eq!(driver.complete(1).await?, [later.id]);
+    }
+    Ok(())
+}

@@ -2,7 +2,7 @@
 
 use trackside_core::{Timestamp, WorkerId};
 
-use super::queue::{Destination, Ending, Place, Queue, Task};
+use super::queue::{Ending, Place, Queue, Task};
 use crate::{
     Config, DeadCursor, DeadLetter, DeadRef, PastAttempt, TaskState,
     letters::MAX_HISTORY,
@@ -33,8 +33,7 @@ impl Queue {
             }
             (task.failed, task.crashes, task.error, task.last_attempt) = (0, 0, None, None);
             task.history.clear();
-            self.note_ready(letter.id, now);
-            self.move_to(letter.id, Destination::Tail);
+            self.make_ready(letter.id, now);
             requeued += 1;
         }
         requeued

@@ -114,8 +114,10 @@ impl Queue {
                     unmet.remove(&ended);
                     unmet.is_empty()
                 });
-                if is_free {
-                    self.move_to(id, if due > now { Destination::Delayed(due) } else { Destination::Tail });
+                if is_free && due > now {
+                    self.move_to(id, Destination::Delayed(due));
+                } else if is_free {
+                    self.make_ready(id, now);
                 }
             }
         }

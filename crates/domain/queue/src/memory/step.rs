@@ -32,6 +32,7 @@ impl Queue {
         self.resolve(now, config);
         let claimed = if self.paused { Vec::new() } else { self.claim(step, now, config) };
         self.end_cancelled(&cancelled, now, config);
+        self.resolve(now, config);
         let is_open = self.paused || self.opens(now).is_ok();
         StepReply {
             settled,
@@ -120,8 +121,7 @@ impl Queue {
         let due: Vec<TaskId> =
             self.delayed.iter().take_while(|(due, _)| *due <= now).take(MAX_PROMOTED).map(|(_, id)| *id).collect();
         for id in due {
-            self.note_ready(id, now);
-            self.move_to(id, Destination::Tail);
+            self.make_ready(id, now);
         }
     }
 

@@ -313,13 +313,14 @@ impl Queue {
         oldest.map(|(_, level)| level)
     }
 
-    /// A task becomes ready anew, where the age of tasks counts.
-    pub(super) fn note_ready(&mut self, id: TaskId, now: Timestamp) {
+    /// A task becomes ready after it was something else: it is last of its level, and its age counts from now.
+    pub(super) fn make_ready(&mut self, id: TaskId, now: Timestamp) {
         if self.policy.age_after.is_some()
             && let Some(task) = self.tasks.get_mut(&id)
         {
             task.ready_since = now;
         }
+        self.move_to(id, Destination::Tail);
     }
 
     fn tenant(&self, id: TaskId) -> Option<&String> {

@@ -1,8 +1,11 @@
 -- Purpose: tasks are told that one they wait for has ended: they become ready, or share its fate.
 -- Laws: Q-L2, Q-L21, Q-L22.
 -- KEYS, ARGV: as in lib.lua.
--- Returns: nothing; it defines a function.
+-- Returns: nothing; it defines functions.
 -- Bound: ten variadic commands, and a header for each task that dies of it.
+-- When the first of the tasks that were told and must wait for their time is due.
+local told_due
+
 local function tell(ids, state, reason)
   local waits, records = redis.call('HMGET', WAITING, unpack(ids)), redis.call('HMGET', TASKS, unpack(ids))
   local kept, gone, ready, fresh, delayed, dead, marks = {}, {}, {}, {}, {}, {}, {}
@@ -24,6 +27,7 @@ local function tell(ids, state, reason)
       gone[#gone + 1] = id
       if (tonumber(due) or 0) > now then
         delayed[#delayed + 1], delayed[#delayed + 2] = due, id
+        told_due = math.min(told_due or math.huge, tonumber(due))
       else
         ready[#ready + 1], fresh[#fresh + 1] = id, records[i]
       end

@@ -54,7 +54,7 @@ if head and head <= now then ends = tonumber(redis.call('ZRANGE', LEASE, 0, 0, '
 for _, word in ipairs(late) do cancelled[#cancelled + 1] = word end
 if earliest then ends = math.min(ends or earliest, earliest) end
 if ends and now < until_ and ends > since then ends = math.max(ends, until_) end
-local next_due = math.min(due or math.huge, ends or math.huge, not paused and free_at or math.huge)
+local next_due = math.min(due or math.huge, told_due or math.huge, ends or math.huge, not paused and free_at or math.huge)
 next_due = is_pending and 0 or next_due == math.huge and -1 or math.max(next_due - now, 0)
 return { settled, renewed, rows, next_due, ready > 0 and (is_free or paused) and 1 or 0, paused and 1 or 0, now,
   missing and 1 or 0, cancelled, is_free and 0 or 1, doomed() }
