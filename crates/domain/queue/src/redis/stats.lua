@@ -10,7 +10,7 @@ local meta = redis.call('HMGET', META, 'paused', 'created', 'completed', 'cancel
 local reply, oldest = {}, now + 1
 for i, level in ipairs(LEVELS) do
   reply[i] = math.max(redis.call('LLEN', READY[level]) - tonumber(meta[5 + i] or 0), 0)
-  local heads = redis.call('LRANGE', READY[level], -16, -1)
+  local heads = reply[i] > 0 and redis.call('LRANGE', READY[level], -16, -1) or {}
   local records = #heads > 0 and redis.call('HMGET', TASKS, unpack(heads)) or {}
   for j = #heads, 1, -1 do
     if records[j] then
