@@ -126,6 +126,8 @@ macro_rules! queue_store_conformance {
             l15_a_wait_ends_when_there_is_work
             l15_a_wait_ends_after_its_timeout
             l15_a_dropped_wait_loses_nothing
+            l15_a_step_may_wait_for_its_work
+            l15_a_step_that_waits_can_be_hurried
             l25_no_more_tasks_than_allowed_are_under_lease
             l25_no_more_tasks_of_a_tenant_than_allowed_are_under_lease
             l25_a_place_that_becomes_free_wakes_who_waits

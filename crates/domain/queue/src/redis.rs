@@ -13,12 +13,13 @@ mod repair;
 mod scripts;
 mod step;
 mod views;
+mod wait;
 
 use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -37,6 +38,7 @@ use self::{
     durable::Durable,
     intake::{Answer, TakenIn},
     keys::QueueKeys,
+    wait::Waits,
 };
 use crate::{
     BrakeChange, BrakePage, BrakeScope, Config, DeadCursor, DeadLetter, DeadRef, Durability, Enqueued, Error, Intake,
@@ -70,6 +72,7 @@ struct Inner {
     /// Milliseconds that scripts add to the server's clock: 0, except where the laws are tested.
     offset_ms: Arc<AtomicU64>,
     durable: Durable,
+    waits: Waits,
     lines: Mutex<HashMap<QueueName, Arc<Line>>>,
     tasks: TaskTracker,
     shutdown: CancellationToken,
@@ -84,6 +87,8 @@ struct Line {
     bell: Arc<Bell>,
     /// For how many steps elements of plain clients are expected.
     foreign_steps: AtomicU32,
+    /// The server refuses the wait of a step that waits there.
+    cannot_wait: AtomicBool,
 }
 
 /// Calls that a new policy takes at most: tenants that it holds back again are not let go for ever.
@@ -120,6 +125,7 @@ impl RedisQueueStore {
             config,
             offset_ms,
             durable: Durable::new(),
+            waits: Waits::default(),
             lines: Mutex::default(),
             tasks: TaskTracker::new(),
             _ends: shutdown.clone().drop_guard(),
@@ -185,6 +191,16 @@ impl QueueStore for RedisQueueStore {
         line.bell.start(&inner.redis, &line.keys, inner.config.idle_wait, &inner.tasks, &inner.shutdown)?;
         line.bell.wait(timeout).await;
         Ok(())
+    }
+
+    async fn step_when_ready(
+        &self,
+        queue: &QueueName,
+        step: Step,
+        patience: Duration,
+        hurry: &CancellationToken,
+    ) -> Result<Option<StepReply>, Error> {
+        Box::pin(self.inner.step_when_ready(&self.inner.line(queue), &step, patience, hurry)).await
     }
 
     async fn status(&self, queue: &QueueName, id: TaskId) -> Result<Option<TaskStatus>, Error> {
@@ -342,6 +358,7 @@ impl Inner {
             keys: Arc::new(QueueKeys::new(self.redis.prefix(), queue)),
             bell: Arc::new(Bell::new()),
             foreign_steps: AtomicU32::new(0),
+            cannot_wait: AtomicBool::new(false),
         });
         lines.insert(queue.clone(), Arc::clone(&line));
         line

@@ -4,6 +4,7 @@ use std::{fmt::Debug, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
 use trackside_core::{QueueName, TaskId, Timestamp, UserId, WorkerId};
 
 use crate::{
@@ -117,6 +118,25 @@ pub trait QueueStore: Send + Sync + Debug + 'static {
 
     /// Returns when there may be work, or after `timeout`. Spurious returns are allowed. Cancel-safe.
     async fn wait_for_work(&self, queue: &QueueName, timeout: Duration) -> Result<(), Error>;
+
+    /// A [`step`](Self::step) that settles and renews nothing, made when there may be work, after `patience`, or soon
+    /// after `hurry` is cancelled; where the store can, at the very moment and without another round trip.
+    ///
+    /// Answers `None` when it only waited, as [`wait_for_work`](Self::wait_for_work) does, and an error only when the
+    /// wait failed. Like a step, it is not cancel-safe: end it by `hurry`.
+    async fn step_when_ready(
+        &self,
+        queue: &QueueName,
+        step: Step,
+        patience: Duration,
+        hurry: &CancellationToken,
+    ) -> Result<Option<StepReply>, Error> {
+        drop(step);
+        match hurry.run_until_cancelled(self.wait_for_work(queue, patience)).await {
+            Some(Err(error)) => Err(error),
+            Some(Ok(())) | None => Ok(None),
+        }
+    }
 
     /// The status of a task, or `None` when nothing is known of it.
     async fn status(&self, queue: &QueueName, id: TaskId) -> Result<Option<TaskStatus>, Error>;

@@ -120,21 +120,58 @@ impl BlockingConnection {
         then: Command,
         block_for: Duration,
     ) -> Result<[Result<Reply, Error>; 2], Error> {
-        let name = script.name();
+        let call = |client: Client| async move {
+            call::script_then(&client, script, keys, args, then, block_for + SLACK).await
+        };
+        self.both(script.name(), keys, call).await
+    }
+
+    /// Waits with a command that the server may hold back for `block_for`, and runs a script behind it on the same
+    /// connection: when the wait is over, the server goes on to the script by itself, without another round trip. Both
+    /// reach the node of the script's first key.
+    ///
+    /// The first answer is the command's, the second the script's; it is `None`, and nothing ran, when the server did
+    /// not know the script.
+    ///
+    /// # Errors
+    /// Any [`Error`]; after [`Error::Timeout`] the outcome is unknown, as it is when the outer result fails.
+    pub async fn wait_then_run(
+        &self,
+        operation: &'static str,
+        wait: Command,
+        script: &Script,
+        (keys, args): (&[String], &[Bytes]),
+        block_for: Duration,
+    ) -> Result<(Result<Reply, Error>, Option<Result<Reply, Error>>), Error> {
+        let call = |client: Client| async move {
+            call::wait_then_script(&client, wait, script, keys, args, block_for + SLACK).await
+        };
+        let [waited, ran] = self.both(operation, keys, call).await?;
+        let is_unknown = matches!(&ran, Err(Error::Server { code, .. }) if code == "NOSCRIPT");
+        Ok((waited, (!is_unknown).then_some(ran)))
+    }
+
+    /// Two commands in one go.
+    async fn both<F>(
+        &self,
+        operation: &'static str,
+        keys: &[String],
+        call: impl FnOnce(Client) -> F,
+    ) -> Result<[Result<Reply, Error>; 2], Error>
+    where
+        F: Future<Output = Result<[Result<Reply, DriverError>; 2], DriverError>>,
+    {
         let place = match keys.first() {
-            Some(key) => Operation::on(name, key),
-            None => Operation::new(name),
+            Some(key) => Operation::on(operation, key),
+            None => Operation::new(operation),
         };
         let _turn = self.turn.lock().await;
         let started = Instant::now();
-        let call = self.guarded(&place, |client| async move {
-            call::script_then(&client, script, keys, args, then, block_for + SLACK).await
-        });
         let outcome = tokio::select! {
-            outcome = call => outcome,
+            outcome = self.guarded(&place, call) => outcome,
             () = self.shutdown.cancelled() => Err(Error::unavailable(place.clone(), "the service is shut down")),
         };
-        self.metrics.called(name, started.elapsed(), outcome.as_ref().err().map(Error::metric_label));
+        self.metrics.called(operation, started.elapsed(), outcome.as_ref().err().map(Error::metric_label));
         let replies = outcome?;
         Ok(replies.map(|reply| reply.map_err(|error| classify(place.clone(), &error, started.elapsed()).0)))
     }

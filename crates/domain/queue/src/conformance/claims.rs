@@ -3,12 +3,13 @@
 use std::{collections::HashSet, time::Duration};
 
 use futures::future::try_join_all;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     Harness,
     driver::{Driver, completed, ids, ids_of},
 };
-use crate::{Due, Error, Priority, TaskState, limits::MAX_PROMOTED};
+use crate::{Due, Error, Priority, Step, TaskState, limits::MAX_PROMOTED};
 
 /// Long enough for a machine that is busy with other things; no law waits for it to pass.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -153,5 +154,72 @@ pub async fn l15_a_dropped_wait_loses_nothing(harness: &impl Harness) -> Result<
     driver.store().wait_for_work(&driver.queue, PATIENCE).await?;
     assert!(started.elapsed() < PATIENCE, "the wake-up was not swallowed");
     assert_eq!(driver.claim_ids(1).await?, [task.id]);
+    Ok(())
+}
+
+/// Q-L15: a step may wait itself, and is made when there is work.
+pub async fn l15_a_step_may_wait_for_its_work(harness: &impl Harness) -> Result<(), Error> {
+    let driver = Driver::new(harness);
+    let hurry = CancellationToken::new();
+    for _ in 0..3 {
+        let wait = async {
+            // It may come back for nothing, or only wait.
+            loop {
+                let step = Step { credits: 1, ..driver.step() };
+                let waited = driver.store().step_when_ready(&driver.queue, step, PATIENCE, &hurry).await?;
+                let reply = match waited {
+                    Some(reply) => reply,
+                    None => driver.claim(1).await?,
+                };
+                if !reply.claimed.is_empty() {
+                    return Ok::<_, Error>(ids(&reply.claimed));
+                }
+            }
+        };
+        let enqueue = async {
+            tokio::task::yield_now().await;
+            let task = driver.task();
+            driver.enqueue_one(&task).await?;
+            Ok::<_, Error>(task.id)
+        };
+        let started = tokio::time::Instant::now();
+        let (claimed, id) = tokio::try_join!(wait, enqueue)?;
+        assert_eq!(claimed, [id]);
+        assert!(started.elapsed() < PATIENCE, "made at once, not when the wait was over");
+    }
+    Ok(())
+}
+
+/// Q-L15: a step that waits is told to wait no longer, and what it may have claimed is heard of.
+pub async fn l15_a_step_that_waits_can_be_hurried(harness: &impl Harness) -> Result<(), Error> {
+    let driver = Driver::new(harness);
+    let driver = &driver;
+    let wait = |hurry: CancellationToken| async move {
+        let step = Step { credits: 1, ..driver.step() };
+        driver.store().step_when_ready(&driver.queue, step, PATIENCE, &hurry).await
+    };
+    let (started, hurry) = (tokio::time::Instant::now(), CancellationToken::new());
+    let waiting = wait(hurry.clone());
+    let told = async {
+        tokio::task::yield_now().await;
+        hurry.cancel();
+    };
+    let (reply, ()) = tokio::join!(waiting, told);
+    assert!(reply?.is_none_or(|reply| reply.claimed.is_empty()));
+
+    for _ in 0..5 {
+        let (task, hurry) = (driver.task(), CancellationToken::new());
+        let enqueue = async {
+            let enqueued = driver.enqueue_one(&task).await;
+            hurry.cancel();
+            enqueued
+        };
+        let (reply, enqueued) = tokio::join!(wait(hurry.clone()), enqueue);
+        enqueued?;
+        let mut claimed = reply?.map(|reply| ids(&reply.claimed)).unwrap_or_default();
+        claimed.extend(driver.claim_ids(1).await?);
+        assert_eq!(claimed, [task.id], "by the step that waited or after it, and once");
+    }
+    assert!(started.elapsed() < PATIENCE);
     Ok(())
 }

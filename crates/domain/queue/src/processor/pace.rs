@@ -22,6 +22,8 @@ pub(super) struct ClaimPace {
     due: Option<Instant>,
     /// A wake-up came after the last claim was sent: what that claim saw is out of date.
     is_woken: bool,
+    /// When the last claim was sent, if it was due: others come along with settlements, and find nothing for good reason.
+    asked: Option<Instant>,
     /// Claims in a row that brought nothing.
     empty: u32,
     /// No claim before this.
@@ -57,7 +59,7 @@ pub(super) fn full_step(concurrency: usize) -> usize {
 
 impl ClaimPace {
     pub(super) const fn new(now: Instant) -> Self {
-        Self { due: Some(now), is_woken: false, empty: 0, not_before: now }
+        Self { due: Some(now), is_woken: false, asked: None, empty: 0, not_before: now }
     }
 
     pub(super) fn due(&self) -> Option<Instant> {
@@ -81,9 +83,14 @@ impl ClaimPace {
     }
 
     /// A claim is on its way; its answer tells when the next one is due.
-    pub(super) const fn sent(&mut self) {
+    pub(super) fn sent(&mut self, now: Instant) {
         self.is_woken = false;
-        self.due = None;
+        self.asked = self.due.take().filter(|due| *due <= now).map(|_| now);
+    }
+
+    /// A claim waits in the store until there is something.
+    pub(super) const fn waits(&mut self, now: Instant) {
+        (self.is_woken, self.due, self.asked) = (false, None, Some(now));
     }
 
     /// There may be work later, even if nothing wakes us.
@@ -99,7 +106,8 @@ impl ClaimPace {
             self.empty = 0;
             return;
         }
-        self.empty = self.empty.saturating_add(1);
+        let is_hasty = self.asked.take().is_some_and(|asked| now - asked < MAX_EMPTY_PAUSE);
+        self.empty = if is_hasty { self.empty.saturating_add(1) } else { 0 };
         if self.empty > 1 {
             let pause = Duration::from_millis(1) * 2_u32.saturating_pow(self.empty.min(16) - 2);
             self.not_before = self.not_before.max(now + pause.min(MAX_EMPTY_PAUSE));
@@ -161,9 +169,11 @@ mod tests {
     fn empty_claims_are_spaced_out_and_a_task_ends_that() {
         let now = Instant::now();
         let mut pace = ClaimPace::new(now);
+        pace.sent(now);
         pace.claimed(now, 0, true, None);
         assert_eq!(pace.due(), Some(now), "one empty claim means little");
         for _ in 0..40 {
+            pace.sent(now);
             pace.claimed(now, 0, true, None);
         }
         assert_eq!(pace.due(), Some(now + MAX_EMPTY_PAUSE));
@@ -173,14 +183,34 @@ mod tests {
     }
 
     #[test]
+    fn a_claim_may_find_nothing_when_it_came_along_or_waited() {
+        let now = Instant::now();
+        let mut pace = ClaimPace::new(now);
+        pace.sent(now);
+        pace.claimed(now, 0, false, None);
+        for _ in 0..40 {
+            pace.sent(now);
+            pace.claimed(now, 0, false, None);
+            pace.waits(now);
+            pace.claimed(now + MAX_EMPTY_PAUSE, 0, false, None);
+        }
+        assert!(pace.is_open(now));
+        for _ in 0..40 {
+            pace.waits(now);
+            pace.claimed(now, 0, false, None);
+        }
+        assert!(!pace.is_open(now), "it waits for what never comes");
+    }
+
+    #[test]
     fn a_wake_up_during_a_claim_is_not_forgotten() {
         let now = Instant::now();
         let mut pace = ClaimPace::new(now);
-        pace.sent();
+        pace.sent(now);
         pace.wake(now);
         pace.claimed(now, 0, false, None);
         assert_eq!(pace.due(), Some(now));
-        pace.sent();
+        pace.sent(now);
         pace.claimed(now, 0, false, None);
         assert_eq!(pace.due(), None);
     }

@@ -2,6 +2,7 @@
 
 mod answers;
 mod tasks;
+mod wait;
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,6 +16,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use self::wait::Waiting;
 use super::{
     ProcessorState, StopReason, TaskProcessor,
     attempt::Ended,
@@ -34,6 +36,8 @@ pub(super) struct Worker {
     steps: FuturesUnordered<BoxFuture<'static, (Sent, Result<StepReply, Error>)>>,
     /// Places that the steps on their way may fill.
     credits_sent: usize,
+    /// The step that waits for work, while there is none.
+    waiting: Option<Waiting>,
     claims: ClaimPace,
     outage: Outage,
     /// The failure of the wait for work, which has its own backoff: claims may work without it.
@@ -66,7 +70,8 @@ struct Sent {
 enum Event {
     Answered(Sent, Result<StepReply, Error>),
     Ended(Result<Ended, JoinError>),
-    Woken(Result<(), Error>),
+    /// The step that waited was made, unless it only waited.
+    Waited(Result<Option<StepReply>, Error>),
     ShutDown,
     Timer,
 }
@@ -90,6 +95,7 @@ impl Worker {
             outbox: Outbox::default(),
             steps: FuturesUnordered::new(),
             credits_sent: 0,
+            waiting: None,
             claims: ClaimPace::new(Instant::now()),
             outage: Outage::new(lease),
             wait_outage: Outage::new(lease),
@@ -121,28 +127,27 @@ impl Worker {
     }
 
     async fn work(&mut self, shutdown: &CancellationToken) {
-        let mut wake: Option<BoxFuture<'static, Result<(), Error>>> = None;
         loop {
             let now = Instant::now();
             self.ledger.expire(now);
             self.advance_shutdown(shutdown, now);
-            if self.steps.is_empty() && self.is_done(now) {
+            if self.steps.is_empty() && self.waiting.is_none() && self.is_done(now) {
                 break;
             }
             while self.may_send() && self.step_due().is_some_and(|due| due <= now) {
                 self.send_step(now);
             }
             if !self.wants_work(now) {
-                wake = None;
-            } else if wake.is_none() && self.steps.is_empty() {
-                wake = Some(self.wait_for_work());
+                self.hurry();
+            } else if self.waiting.is_none() && self.steps.is_empty() {
+                self.wait_for_work(now);
             }
             let timer = self.next_timer(now).unwrap_or(now + IDLE);
             let event = tokio::select! {
                 biased;
                 Some((sent, reply)) = self.steps.next() => Event::Answered(sent, reply),
                 Some(ended) = self.attempts.join_next() => Event::Ended(ended),
-                woken = wait_on(&mut wake) => Event::Woken(woken),
+                reply = wait::answer(&mut self.waiting) => Event::Waited(reply),
                 () = shutdown.cancelled(), if self.mode == Mode::Claiming => Event::ShutDown,
                 () = tokio::time::sleep_until(timer) => Event::Timer,
             };
@@ -154,10 +159,7 @@ impl Worker {
                         self.ended(ended);
                     }
                 }
-                Event::Woken(woken) => {
-                    wake = None;
-                    self.woken(woken);
-                }
+                Event::Waited(reply) => self.waited(reply),
                 Event::ShutDown | Event::Timer => {}
             }
         }
@@ -203,6 +205,11 @@ impl Worker {
         self.free().saturating_sub(self.outbox.len())
     }
 
+    /// Places that the step which waits for work may fill.
+    fn reserved(&self) -> usize {
+        self.waiting.as_ref().map_or(0, Waiting::credits)
+    }
+
     /// Whether a step may go out now: the only one, or a full one beside others.
     fn may_send(&self) -> bool {
         self.steps.is_empty()
@@ -225,7 +232,7 @@ impl Worker {
             Mode::Draining { .. } => Some(since),
             Mode::Stopping => self.ledger.is_empty().then_some(since),
         });
-        let can_claim = self.mode == Mode::Claiming && self.idle() > 0;
+        let can_claim = self.mode == Mode::Claiming && self.idle() > self.reserved();
         let claim = self.claims.due().filter(|_| can_claim);
         [flush, claim, self.ledger.next_renewal()].into_iter().flatten().min()
     }
@@ -249,9 +256,9 @@ impl Worker {
         let renewals = if self.steps.is_empty() { self.ledger.renewals(now, config.renew_every) } else { Vec::new() };
         // After a failure the first step claims nothing: if its answer is lost too, no task is leased to nobody.
         let may_claim = self.mode == Mode::Claiming && self.outage.since.is_none() && self.claims.is_open(now);
-        let credits = if may_claim { self.free().min(STEP_TASKS) } else { 0 };
+        let credits = if may_claim { self.free().saturating_sub(self.reserved()).min(STEP_TASKS) } else { 0 };
         if credits > 0 {
-            self.claims.sent();
+            self.claims.sent(now);
         }
         let worker = self.processor.config.worker_id.clone();
         let step = Step { worker, settle, renew: renewals.clone(), credits, lease: config.lease };
@@ -259,28 +266,5 @@ impl Worker {
         let (store, queue) = (Arc::clone(self.processor.queues.store()), self.processor.queue.clone());
         self.credits_sent += credits;
         self.steps.push(Box::pin(async move { (sent, store.step(&queue, step).await) }));
-    }
-
-    fn wants_work(&self, now: Instant) -> bool {
-        self.mode == Mode::Claiming
-            && self.outage.since.is_none()
-            && self.wait_outage.retry_at.is_none_or(|at| at <= now)
-            && self.idle() > 0
-            && self.claims.is_open(now)
-            && self.claims.due().is_none_or(|due| due > now)
-    }
-
-    fn wait_for_work(&self) -> BoxFuture<'static, Result<(), Error>> {
-        let (store, queue) = (Arc::clone(self.processor.queues.store()), self.processor.queue.clone());
-        let idle_wait = self.processor.queues.config().idle_wait;
-        Box::pin(async move { store.wait_for_work(&queue, idle_wait).await })
-    }
-}
-
-/// The answer of a call, or never when there is none on its way.
-async fn wait_on<T>(call: &mut Option<BoxFuture<'static, T>>) -> T {
-    match call {
-        Some(call) => call.await,
-        None => std::future::pending().await,
     }
 }

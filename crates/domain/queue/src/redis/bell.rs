@@ -37,13 +37,25 @@ pub(super) struct Bell {
     /// The ring that somebody has come back with; a later one was heard by nobody yet.
     heard: AtomicU64,
     /// How many callers wait.
-    waiting: watch::Sender<usize>,
+    waiting: watch::Sender<Callers>,
     paused: AtomicBool,
     started: AtomicBool,
 }
 
+/// How many callers wait for which signals.
+#[derive(Debug, Clone, Copy, Default)]
+struct Callers {
+    /// For both.
+    any: usize,
+    /// For the push of a plain client only: they wait for tokens by themselves.
+    pushes: usize,
+}
+
 /// A caller that waits; counts itself out when dropped.
-struct Waiting<'a>(&'a Bell);
+struct Waiting<'a> {
+    bell: &'a Bell,
+    only: Option<Signal>,
+}
 
 /// One signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +71,7 @@ impl Bell {
         Self {
             rings: watch::Sender::new(0),
             heard: AtomicU64::new(0),
-            waiting: watch::Sender::new(0),
+            waiting: watch::Sender::default(),
             paused: AtomicBool::new(false),
             started: AtomicBool::new(false),
         }
@@ -98,11 +110,20 @@ impl Bell {
         let mut rings = self.rings.subscribe();
         let last = *rings.borrow_and_update();
         if self.heard.swap(last, Ordering::SeqCst) == last {
-            let _waiting = Waiting::new(self);
+            let _waiting = Waiting::new(self, None);
             // Both outcomes mean the same: look again.
             let _either = tokio::time::timeout(timeout, rings.changed()).await;
             self.heard.store(*rings.borrow(), Ordering::SeqCst);
         }
+    }
+
+    /// Returns when a plain client pushed something.
+    pub(super) async fn wait_for_push(&self) {
+        let mut rings = self.rings.subscribe();
+        rings.mark_unchanged();
+        let _waiting = Waiting::new(self, Some(Signal::PlainPush));
+        // The sender is in `self`: it outlives the wait.
+        let _rang = rings.changed().await;
     }
 
     fn ring(&self) {
@@ -119,7 +140,7 @@ impl Bell {
         let mut waiting = self.waiting.subscribe();
         let mut backoff = Backoff::new(RETRY);
         // The sender is in `self`: it outlives the loop.
-        while waiting.wait_for(|callers| *callers > 0).await.is_ok() {
+        while waiting.wait_for(|callers| callers.of(signal) > 0).await.is_ok() {
             if signal == Signal::PlainPush && self.paused.load(Ordering::Relaxed) {
                 // Resuming brings a token, and so does whatever frees a limited queue before its time.
                 tokio::time::sleep(idle_wait).await;
@@ -131,8 +152,8 @@ impl Bell {
                     backoff.reset();
                     self.ring();
                     // Those who wait leave before the next look, or the list would ring again for the same work.
-                    let rung = *waiting.borrow_and_update();
-                    let gone = waiting.wait_for(|callers| *callers < rung || rung == 0);
+                    let rung = waiting.borrow_and_update().of(signal);
+                    let gone = waiting.wait_for(|callers| callers.of(signal) < rung || rung == 0);
                     let _either = tokio::time::timeout(RETRY.initial, gone).await;
                 }
                 Err(error) => {
@@ -146,18 +167,36 @@ impl Bell {
     }
 }
 
+// === impl Callers ===
+
+impl Callers {
+    const fn of(self, signal: Signal) -> usize {
+        match signal {
+            Signal::Token => self.any,
+            Signal::PlainPush => self.any + self.pushes,
+        }
+    }
+
+    const fn count(&mut self, only: Option<Signal>) -> &mut usize {
+        match only {
+            None | Some(Signal::Token) => &mut self.any,
+            Some(Signal::PlainPush) => &mut self.pushes,
+        }
+    }
+}
+
 // === impl Waiting ===
 
 impl<'a> Waiting<'a> {
-    fn new(bell: &'a Bell) -> Self {
-        bell.waiting.send_modify(|callers| *callers += 1);
-        Self(bell)
+    fn new(bell: &'a Bell, only: Option<Signal>) -> Self {
+        bell.waiting.send_modify(|callers| *callers.count(only) += 1);
+        Self { bell, only }
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.waiting.send_modify(|callers| *callers = callers.saturating_sub(1));
+        self.bell.waiting.send_modify(|callers| *callers.count(self.only) -= 1);
     }
 }
 

@@ -80,6 +80,11 @@ impl<'k> Call<'k> {
         self
     }
 
+    /// The keys and the arguments.
+    pub(super) fn words(&self) -> (&[String], &[Bytes]) {
+        (&self.keys, &self.args)
+    }
+
     /// Runs the script and waits until what it wrote is as safe as asked for; answers whether it became so in time.
     pub(super) async fn run_durably(
         self,
@@ -87,7 +92,7 @@ impl<'k> Call<'k> {
         script: &Script,
         durability: Durability,
     ) -> Result<(Reply, bool), Error> {
-        let (words, patience) = ((&*self.keys, &*self.args), store.config.durability_timeout);
+        let (words, patience) = (self.words(), store.config.durability_timeout);
         let written = Box::pin(store.durable.run(&store.redis, script, words, durability, patience)).await?;
         Ok((written.reply, written.is_reached))
     }

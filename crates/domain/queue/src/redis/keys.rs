@@ -21,6 +21,7 @@
 //! | `T:kept:<bucket>` | hash | the same, of tasks that asked for a retention of their own | the longest of those retentions after the end of its task |
 //! | `T:idem:<digest>` | string | `<fingerprint>\|<id>\|<until>`: the task that an idempotency key named first | `idempotency_ttl` after that |
 //! | `T:wake` | list | one token at most, for those who wait | never: one byte |
+//! | `T:wake:<worker>` | list | a token for the worker of that name alone, which waits for the other one as well | ten seconds |
 //! | `T:waiting` | hash | id of each waiting task → predecessors that have not ended, and when it is due; `x<reason>` when it is to be called off | never: unfinished work |
 //! | `T:next` | sorted set | who waits for whom, all with score 0, as `links.lua` describes it | removed with the end of the tasks |
 //! | `T:outbox` | sorted set | messages to other queues that are not delivered yet, by number | empty sets vanish |
@@ -37,7 +38,7 @@
 //! All times are milliseconds since 1970 by the server's clock. Ids are in the short form of
 //! [`TaskId::to_key`](trackside_core::TaskId::to_key). Records are described in `record.rs`.
 
-use trackside_core::{KeyPrefix, QueueName, TaskId};
+use trackside_core::{KeyPrefix, QueueName, TaskId, WorkerId};
 
 /// The keys that every script is passed, in the order of `lib.lua`.
 pub(super) const FIXED: usize = 30;
@@ -115,6 +116,11 @@ impl QueueKeys {
     /// The list of the wake-up token.
     pub(super) fn wake(&self) -> &str {
         &self.fixed[13]
+    }
+
+    /// The list of the token for one worker alone.
+    pub(super) fn wake_of(&self, worker: &WorkerId) -> String {
+        format!("{}:{worker}", self.wake())
     }
 
     /// The hash of the queue's own state.

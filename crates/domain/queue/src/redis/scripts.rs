@@ -27,6 +27,7 @@ script!(STEP, "queue.step":
     "step/renew.lua", "step/promote.lua", "step/reap.lua", "foreign.lua", "step/adopt.lua", "step/lease.lua",
     "step/expire.lua", "step/claim.lua", "turns.lua", "step/allow.lua", "step/draw.lua",
     "step/choose.lua", "step/oldest.lua", "step/within.lua", "step/open.lua", "step/step.lua");
+pub(super) static NUDGE: LazyLock<Script> = LazyLock::new(|| Script::new("queue.nudge", include_str!("nudge.lua")));
 script!(STATUS, "queue.status": "status.lua");
 script!(PEEK, "queue.peek": "rules.lua", "fair.lua", "turns.lua", "foreign.lua", "peek_turns.lua", "peek.lua");
 script!(STATS, "queue.stats": "rules.lua", "fair.lua", "stats.lua");

@@ -110,6 +110,13 @@ impl Inner {
 
     /// One run of the script, for at most [`SCRIPT_TASKS`] of the credits.
     async fn round(&self, line: &Line, step: Step) -> Result<Round, Error> {
+        let (call, credits) = self.step_call(line, &step);
+        let reply = call.run(self, &STEP).await?;
+        self.read_round(line, &step, credits, reply)
+    }
+
+    /// What the script is told, and for how many credits.
+    pub(super) fn step_call<'k>(&self, line: &'k Line, step: &Step) -> (Call<'k>, usize) {
         let config = &self.config;
         let credits = step.credits.min(SCRIPT_TASKS);
         let expected = line.foreign_steps.load(Ordering::Relaxed);
@@ -135,8 +142,11 @@ impl Inner {
         for _ in 0..spare {
             call = call.id(TaskId::generate(&line.name));
         }
-        let reply = call.run(self, &STEP).await?;
-        let mut round = read(reply, &line.name, step.lease, config).map_err(|error| match error {
+        (call, credits)
+    }
+
+    fn read_round(&self, line: &Line, step: &Step, credits: usize, reply: Reply) -> Result<Round, Error> {
+        let mut round = read(reply, &line.name, step.lease, &self.config).map_err(|error| match error {
             Unread::Shape(error) => failed(STEP.name(), error),
             Unread::Meaning(what) => unexpected(&STEP, what),
         })?;
@@ -145,6 +155,20 @@ impl Inner {
         }
         round.is_filled = round.missing_ids || (round.reply.claimed.len() == credits && credits < step.credits);
         Ok(round)
+    }
+
+    /// What follows a run of the script that somebody else made.
+    pub(super) async fn finish_step(
+        &self,
+        line: &Line,
+        step: &Step,
+        credits: usize,
+        reply: Reply,
+    ) -> Result<StepReply, Error> {
+        let mut round = self.read_round(line, step, credits, reply)?;
+        let settle = std::mem::take(&mut round.settle);
+        self.call_off(line, std::mem::take(&mut round.doomed)).await;
+        Ok(self.follow_up(line, step, round, settle).await)
     }
 }
 

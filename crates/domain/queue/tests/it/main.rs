@@ -40,6 +40,8 @@ mod redis_plain;
 mod redis_repair;
 #[cfg(feature = "redis")]
 mod redis_upkeep;
+#[cfg(feature = "redis")]
+mod redis_wait;
 mod schedule_laws;
 mod scheduler;
 #[cfg(feature = "redis")]

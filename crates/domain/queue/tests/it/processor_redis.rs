@@ -186,3 +186,20 @@ async fn a_shared_store_serves_processors_of_several_queues() {
         loop_task.await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn a_worker_that_is_stopped_as_a_task_arrives_leaves_no_lease_behind() {
+    let server = RedisServer::shared().await;
+    for _ in 0..10 {
+        let working = Working::start(server, &server.unique_prefix(), Config::default(), Duration::ZERO).await;
+        working.enqueue(1).await;
+        working.completes(1).await;
+        let queues = working.queues.clone();
+        let queue = working.queue.clone();
+        let late = NewTask::new(&queue, "work", "{}");
+        let enqueue = async { queues.enqueue(&queue, late).await.unwrap() };
+        let ((), _) = tokio::join!(working.stop(), enqueue);
+        let stats = queues.stats(&queue).await.unwrap();
+        assert_eq!((stats.active, stats.crashed), (0, 0), "{stats:?}");
+    }
+}

@@ -105,12 +105,7 @@ pub(crate) async fn script_then(
         let _queued: Value = pipeline.custom(by, script_words(first, keys, args)).await?;
         let words: Vec<Value> = then.args_bytes().iter().cloned().map(Value::Bytes).collect();
         let _queued: Value = pipeline.custom(CustomCommand::new_static(then.name(), hash(), false), words).await?;
-        let mut replies: Vec<Result<Value, DriverError>> = pipeline.try_all::<Value>().await;
-        match (replies.pop(), replies.pop()) {
-            (Some(second), Some(first)) => Ok([first, second]),
-            (Some(Err(only)), None) => Err(only),
-            _ => Err(DriverError::new(DriverKind::Protocol, "a pipeline lost answers")),
-        }
+        pair(pipeline.try_all::<Value>().await)
     };
     let replies = within(deadline, async {
         match both("EVALSHA", script.sha1()).await? {
@@ -119,6 +114,38 @@ pub(crate) async fn script_then(
         }
     });
     Ok(replies.await?.map(|outcome| outcome.map(reply)))
+}
+
+/// Waits with a command that the server may hold back, and runs a script behind it on the same connection: the server
+/// goes on to the script by itself when the wait is over. A script that the server does not know did not run.
+pub(crate) async fn wait_then_script(
+    client: &Client,
+    wait: Command,
+    script: &Script,
+    keys: &[String],
+    args: &[Bytes],
+    deadline: Duration,
+) -> Result<[Result<Reply, DriverError>; 2], DriverError> {
+    let hash = || hash_of(keys.first().map(String::as_bytes));
+    let pipeline = Pipeline::from(with_deadline(client, deadline));
+    let replies = within(deadline, async {
+        let words: Vec<Value> = wait.args_bytes().iter().cloned().map(Value::Bytes).collect();
+        // Only queues them; the answers come from `try_all`.
+        let _queued: Value = pipeline.custom(CustomCommand::new_static(wait.name(), hash(), false), words).await?;
+        let by_digest = CustomCommand::new_static("EVALSHA", hash(), false);
+        let _queued: Value = pipeline.custom(by_digest, script_words(script.sha1(), keys, args)).await?;
+        pair(pipeline.try_all::<Value>().await)
+    });
+    Ok(replies.await?.map(|outcome| outcome.map(reply)))
+}
+
+/// The answers of a pipeline of two. The driver reports a failure of the whole as a list with that one failure.
+fn pair(mut replies: Vec<Result<Value, DriverError>>) -> Result<[Result<Value, DriverError>; 2], DriverError> {
+    match (replies.pop(), replies.pop()) {
+        (Some(second), Some(first)) => Ok([first, second]),
+        (Some(Err(only)), None) => Err(only),
+        _ => Err(DriverError::new(DriverKind::Protocol, "a pipeline lost answers")),
+    }
 }
 
 /// What `EVAL` and `EVALSHA` are told: the source or the digest, the number of keys, keys and arguments.

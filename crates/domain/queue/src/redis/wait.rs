@@ -1,0 +1,103 @@
+//! A step that waits on the server: `BLPOP` of the wake-up token, and the script right behind it on the same connection.
+//!
+//! The server goes on to the script when the token comes, so that a task reaches an idle worker one round trip earlier
+//! than if the worker was told first and asked then. The worker has a token of its own too, by which it ends the wait.
+
+use std::{
+    sync::{Mutex, PoisonError, atomic::Ordering},
+    time::Duration,
+};
+
+use tokio_util::sync::CancellationToken;
+use trackside_core::WorkerId;
+use trackside_redis::{BlockingConnection, Command, Reply};
+
+use super::{
+    Inner, Line,
+    call::{Call, failed},
+    scripts::{NUDGE, STEP},
+};
+use crate::{Error, Step, StepReply, limits};
+
+type Answer = Result<Reply, trackside_redis::Error>;
+
+const OPERATION: &str = "queue.wait_step";
+/// How long a token for one worker stays when the worker is gone.
+const NUDGE_TTL: Duration = Duration::from_secs(10);
+/// How much later than the push the token may be heard, when the push was one of ours and brought a token.
+const TOKEN_LATENCY: Duration = Duration::from_millis(1);
+
+/// Connections on which nobody waits at the moment.
+#[derive(Debug, Default)]
+pub(super) struct Waits {
+    idle: Mutex<Vec<BlockingConnection>>,
+}
+
+// === impl Inner ===
+
+impl Inner {
+    pub(super) async fn step_when_ready(
+        &self,
+        line: &Line,
+        step: &Step,
+        patience: Duration,
+        hurry: &CancellationToken,
+    ) -> Result<Option<StepReply>, Error> {
+        line.bell.start(&self.redis, &line.keys, self.config.idle_wait, &self.tasks, &self.shutdown)?;
+        if line.cannot_wait.load(Ordering::Relaxed) {
+            let _either = hurry.run_until_cancelled(line.bell.wait(patience)).await;
+            return Ok(None);
+        }
+        let idle = self.waits.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => self.redis.blocking(OPERATION).map_err(|error| failed(OPERATION, error))?,
+        };
+        let (call, credits) = self.step_call(line, step);
+        let answer = Box::pin(self.wait_and_run(&connection, line, &call, &step.worker, patience, hurry));
+        let (waited, ran) = answer.await?;
+        self.waits.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        let Some(ran) = ran else { return Ok(None) };
+        let reply = ran.map_err(|error| failed(STEP.name(), error))?;
+        if let Err(error) = waited {
+            // Or the next one would be refused as well, and at once.
+            tracing::warn!(queue.name = %line.name, error = &error as &dyn std::error::Error, "steps cannot wait here");
+            line.cannot_wait.store(true, Ordering::Relaxed);
+        }
+        Box::pin(self.finish_step(line, step, credits, reply)).await.map(Some)
+    }
+
+    /// What the wait answered, and what the script did unless the server does not know it.
+    async fn wait_and_run(
+        &self,
+        connection: &BlockingConnection,
+        line: &Line,
+        call: &Call<'_>,
+        worker: &WorkerId,
+        patience: Duration,
+        hurry: &CancellationToken,
+    ) -> Result<(Answer, Option<Answer>), Error> {
+        let own = line.keys.wake_of(worker);
+        // Zero would wait for ever.
+        let seconds = patience.max(Duration::from_millis(1)).as_secs_f64();
+        let wait = Command::new("BLPOP").key(line.keys.wake()).key(&own).arg(seconds);
+        let mut answer = std::pin::pin!(connection.wait_then_run(OPERATION, wait, &STEP, call.words(), patience));
+        let told = async {
+            tokio::select! {
+                () = hurry.cancelled() => {}
+                () = line.bell.wait_for_push() => tokio::time::sleep(TOKEN_LATENCY).await,
+            }
+        };
+        let answer = tokio::select! {
+            biased;
+            answer = &mut answer => answer,
+            () = told => {
+                let ttl = limits::millis(NUDGE_TTL).to_string();
+                let nudged = self.redis.run(&NUDGE, vec![own], vec![ttl.into()]).await;
+                nudged.map_err(|error| failed(NUDGE.name(), error))?;
+                answer.await
+            }
+        };
+        answer.map_err(|error| failed(OPERATION, error))
+    }
+}
