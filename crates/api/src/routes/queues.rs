@@ -1,7 +1,7 @@
 //! `/v1/queues`, `/v1/queues/{queue}`, `…/pause`, `…/resume`: queues as a whole.
 
 use axum::{Json, extract::State};
-use futures::future::try_join_all;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
 use trackside_core::QueueName;
 use trackside_queue::{QueueActivity, QueueStats};
@@ -86,6 +86,9 @@ pub(crate) enum ScaleHint {
     Hold,
 }
 
+/// Queues that one request asks the store for at the same time.
+const ASKED_AT_ONCE: usize = 8;
+
 /// A page of queues, by name.
 #[derive(Debug, Serialize, ToSchema)]
 struct QueuePage {
@@ -113,7 +116,7 @@ async fn list(
     let shown: Vec<QueueName> = rest.by_ref().take(page.limit()).collect();
     let is_last = rest.next().is_none();
     let next_cursor = shown.last().filter(|_| !is_last).map(ToString::to_string);
-    let queues = try_join_all(shown.iter().map(|queue| view(&state, queue))).await?;
+    let queues = views(&state, shown).await?;
     Ok(Json(QueuePage { queues, next_cursor }))
 }
 
@@ -174,6 +177,12 @@ pub(crate) async fn require(state: &ApiState, queue: &QueueName) -> Result<(), P
 /// The queue as it is now.
 pub(crate) async fn view(state: &ApiState, queue: &QueueName) -> Result<QueueView, Problem> {
     Ok(QueueView::of(state, queue, &state.queues.stats(queue).await?))
+}
+
+/// Several queues as they are now, in the same order.
+pub(crate) async fn views(state: &ApiState, queues: Vec<QueueName>) -> Result<Vec<QueueView>, Problem> {
+    let view = |queue: QueueName| async move { view(state, &queue).await };
+    stream::iter(queues).map(view).buffered(ASKED_AT_ONCE).try_collect().await
 }
 
 // === impl QueueView ===

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use axum::{Json, extract::State};
-use futures::future::try_join_all;
 use serde::Serialize;
 use trackside_core::Timestamp;
 use utoipa::ToSchema;
@@ -96,8 +95,7 @@ async fn redis(state: &ApiState) -> Option<(RedisStats, Option<String>)> {
 }
 
 async fn queues(state: &ApiState) -> Result<Vec<QueueView>, Problem> {
-    let names = state.queues.queues().await?;
-    try_join_all(names.iter().map(|queue| queues::view(state, queue))).await
+    queues::views(state, state.queues.queues().await?).await
 }
 
 async fn jobs(state: &ApiState) -> Result<JobFigures, Problem> {
