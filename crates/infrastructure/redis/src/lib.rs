@@ -15,6 +15,7 @@ mod pubsub;
 mod reply;
 mod script;
 
+pub mod compress;
 pub mod metrics;
 
 mod driver;
