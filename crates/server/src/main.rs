@@ -8,6 +8,7 @@ mod config_command;
 mod demo;
 mod failure;
 mod healthcheck;
+mod outgoing;
 mod output;
 mod program;
 mod queue_command;

@@ -1,26 +1,23 @@
 //! Alerts as signed requests to a URL.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use async_trait::async_trait;
-use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use hmac::{Hmac, KeyInit, Mac};
 use http::{Method, Request, StatusCode, Uri, header};
 use http_body_util::Full;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
-};
-use rustls::{ClientConfig, RootCertStore, crypto::ring};
+use rustls::RootCertStore;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 use trackside_core::Timestamp;
 use trackside_queue::{Alert, AlertNotifier};
 
-use crate::config::Monitor;
+use crate::{
+    config::Monitor,
+    outgoing::{self, Client},
+};
 
 /// How long the receiver may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -30,7 +27,7 @@ const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
 /// Posts each change of an alert as JSON, signed as the generic scheme of `/webhooks/<source>` takes it. The delivery is
 /// the name of the change, the same however often it is told.
 pub(super) struct Webhook {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: Client,
     uri: Uri,
     secret: SecretString,
     patience: Duration,
@@ -51,11 +48,7 @@ impl Webhook {
     /// The webhook of the settings, when they name a URL.
     pub(super) fn configured(config: &Monitor) -> anyhow::Result<Option<Self>> {
         let Some(uri) = Self::uri(config)? else { return Ok(None) };
-        let mut roots = RootCertStore::empty();
-        if uri.scheme_str() == Some("https") {
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            ensure!(!roots.is_empty(), "monitor.webhook_url: this system has no certificates of authorities");
-        }
+        let roots = outgoing::authorities(&uri).context("monitor.webhook_url")?;
         Ok(Some(Self::new(uri, config.webhook_secret.clone(), roots)?))
     }
 
@@ -73,12 +66,8 @@ impl Webhook {
     }
 
     fn new(uri: Uri, secret: SecretString, roots: RootCertStore) -> anyhow::Result<Self> {
-        let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
-        let tls = tls.with_safe_default_protocol_versions().context("monitor.webhook_url: TLS")?;
-        let tls = tls.with_root_certificates(roots).with_no_client_auth();
-        let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build();
         // Alerts are rare: a connection is not kept for the next one.
-        let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
+        let client = outgoing::client(roots, 0).context("monitor.webhook_url")?;
         Ok(Self { client, uri, secret, patience: PATIENCE, pauses: PAUSES })
     }
 

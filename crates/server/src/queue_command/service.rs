@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::{Context, anyhow};
 use axum::{Router, body::Body};
-use http::{Method, Request, StatusCode, header};
+use http::{HeaderValue, Method, Request, StatusCode, Uri, header};
+use http_body_util::{BodyExt, Full};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +17,7 @@ use crate::{
     cli::queue::ReachArgs,
     config::{self, Overrides},
     failure::Failure,
+    outgoing::{self, Client},
     serve,
     wiring::{self, Parts},
 };
@@ -27,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Takes requests as the HTTP API does.
 pub(super) enum Service {
     /// Somewhere else.
-    Running { http: reqwest::Client, url: String },
+    Running { client: Box<Client>, url: String },
     /// In this process.
     Own(Box<Own>),
 }
@@ -88,11 +90,13 @@ impl Service {
 
     fn at(url: &str) -> Result<Self, Failure> {
         let url = url.trim_end_matches('/').to_owned();
-        if !url.starts_with("http://") {
-            return Err(Failure::settings(anyhow!("the address of the service must begin with http://")));
-        }
-        let http = reqwest::Client::builder().timeout(PATIENCE).no_proxy().build().context("the HTTP client")?;
-        Ok(Self::Running { http, url })
+        let uri = url.parse::<Uri>().ok().filter(|uri| matches!(uri.scheme_str(), Some("http" | "https")));
+        let uri = uri.ok_or_else(|| {
+            Failure::settings(anyhow!("the address of the service must begin with http:// or https://"))
+        })?;
+        let client = outgoing::authorities(&uri).and_then(|roots| outgoing::client(roots, 1));
+        let client = client.context("the address of the service").map_err(Failure::settings)?;
+        Ok(Self::Running { client: Box::new(client), url })
     }
 
     /// The text of a successful answer.
@@ -108,20 +112,20 @@ impl Service {
         body: Option<String>,
     ) -> Result<Result<String, Refused>, Failure> {
         let (status, text) = match self {
-            Self::Running { http, url } => {
-                let request = http.request(method, format!("{url}{path}"));
-                let request = match body {
-                    Some(body) => request.header(header::CONTENT_TYPE, "application/json").body(body),
-                    None => request,
+            Self::Running { client, url } => {
+                let request = request(method, &format!("{url}{path}"), body)?.map(Full::from);
+                let answer = async {
+                    let (head, body) = client.request(request).await?.into_parts();
+                    Ok::<_, anyhow::Error>((head.status, body.collect().await?.to_bytes()))
                 };
-                let unreachable = |error: reqwest::Error| {
+                let answer = tokio::time::timeout(PATIENCE, answer).await.map_err(Into::into).and_then(|answer| answer);
+                let (status, text) = answer.map_err(|error| {
                     let hint = "is `trackside serve` running there? --url and --redis-url name another place";
-                    Failure::unavailable(anyhow::Error::from(error.without_url()).context(format!("{url}: {hint}")))
-                };
-                let response = request.send().await.map_err(unreachable)?;
-                (response.status(), response.text().await.map_err(unreachable)?)
+                    Failure::unavailable(error.context(format!("{url}: {hint}")))
+                })?;
+                (status, String::from_utf8_lossy(&text).into_owned())
             }
-            Self::Own(own) => own.ask(method, path, body).await?,
+            Self::Own(own) => own.ask(request(method, path, body)?).await?,
         };
         if status.is_success() {
             return Ok(Ok(text));
@@ -137,15 +141,20 @@ impl Service {
     }
 }
 
+fn request(method: Method, uri: &str, body: Option<String>) -> anyhow::Result<Request<String>> {
+    let mut request = Request::builder().method(method).uri(uri);
+    if body.is_some() {
+        request = request.header(header::CONTENT_TYPE, "application/json");
+    }
+    request.body(body.unwrap_or_default()).context("the request")
+}
+
 // === impl Own ===
 
 impl Own {
-    async fn ask(&self, method: Method, path: &str, body: Option<String>) -> anyhow::Result<(StatusCode, String)> {
-        let mut request = Request::builder().method(method).uri(path).header(header::HOST, "localhost");
-        if body.is_some() {
-            request = request.header(header::CONTENT_TYPE, "application/json");
-        }
-        let request = request.body(Body::from(body.unwrap_or_default())).context("the request")?;
+    async fn ask(&self, request: Request<String>) -> anyhow::Result<(StatusCode, String)> {
+        let mut request = request.map(Body::from);
+        request.headers_mut().insert(header::HOST, HeaderValue::from_static("localhost"));
         // A router is always ready.
         let Ok(response) = self.router.clone().call(request).await;
         let status = response.status();

@@ -13,5 +13,6 @@ mod rolling_upgrade;
 mod schedules;
 mod service;
 mod sse;
+mod tls;
 mod traces;
 mod workers;

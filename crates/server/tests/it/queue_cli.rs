@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt, process::Command};
 use trackside_testkit::RedisServer;
 
-use crate::service::{Home, Service, trackside};
+use crate::{
+    service::{Home, Service, trackside},
+    tls,
+};
 
 /// What a command came to.
 struct Ran {
@@ -226,6 +229,29 @@ async fn dead_letters_are_listed_requeued_and_purged() -> anyhow::Result<()> {
     assert_eq!(ran.code, Some(2), "{}", ran.err);
     assert_eq!(place.out(&["dead", "purge", "exports", "--all"]).await?, "purged 296 dead letters of exports\n");
     assert_eq!(place.json(&["show", "exports"]).await?["depth"], 3);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_service_behind_tls_is_reached_when_its_authority_is_known() -> anyhow::Result<()> {
+    let home = Home::new()?;
+    let service = Service::start_with(&home, None, &NO_WORKER).await?;
+    let (url, authority) = tls::before(&service.url, home.path()).await?;
+    let push = || {
+        let mut command = trackside();
+        command.current_dir(home.path()).args(["queue", "push", "letters", "1", "-k", "pdf", "--url", &url]);
+        command
+    };
+    let mut known = push();
+    known.env("SSL_CERT_FILE", &authority);
+    let pushed = ran(known).await?;
+    assert_eq!(pushed.code, Some(0), "{}", pushed.err);
+    assert!(pushed.out.ends_with(" queued in letters\n"), "{}", pushed.out);
+
+    let unknown = ran(push()).await?;
+    assert!(matches!(unknown.code, Some(69 | 78)), "refused, or no authorities on this system: {}", unknown.err);
+    assert!(unknown.err.contains("certificate"), "{}", unknown.err);
+    assert_eq!(service.get("/v1/queues/letters").await?.1["depth"], 1);
     Ok(())
 }
 

@@ -1,8 +1,9 @@
 //! The webhook against receivers that listen on a real socket.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use axum::{Router, extract::State, http::HeaderMap, routing::post};
+use rustls::crypto::ring;
 use trackside_queue::{AlertRule, AlertState};
 
 use super::*;
