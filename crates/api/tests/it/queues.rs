@@ -5,8 +5,12 @@ use std::{sync::Arc, time::Duration};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use trackside_queue::{AlertBoard, MonitorConfig, QueueMonitor, QueuePolicy};
+use trackside_testkit::eventually;
 
 use crate::service::{Service, body, problem};
+
+/// More than it ever takes.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 #[tokio::test]
 async fn a_task_is_accepted_and_can_be_asked_for() {
@@ -231,11 +235,8 @@ async fn a_backlog_fires_an_alert_that_is_resolved_when_it_is_worked_off() {
     let board: Arc<dyn AlertBoard> = Arc::clone(&service.board) as _;
     let (monitor, end) = (QueueMonitor::new(service.state.queues.clone(), board, config), CancellationToken::new());
     let watching = tokio::spawn(monitor.run(end.clone()));
-    let firing = eventually(async || {
-        let alerts = service.read("/v1/alerts").await;
-        alerts["firing"].get(0).cloned()
-    })
-    .await;
+    let first = async |state: &str| service.read("/v1/alerts").await[state].get(0).cloned();
+    let firing = eventually(|| first("firing"), PATIENCE).await;
     assert_eq!((&firing["queue"], &firing["rule"]), (&json!("exports"), &json!("backlog")));
     assert_eq!(
         (&firing["value"], &firing["threshold"], &firing["resolved_at"]),
@@ -247,22 +248,8 @@ async fn a_backlog_fires_an_alert_that_is_resolved_when_it_is_worked_off() {
 
     let lease = json!({"worker_id": "w-1", "max_tasks": 21});
     body(service.post("/v1/queues/exports/lease").json(&lease).send().await.unwrap(), 200).await;
-    let resolved = eventually(async || {
-        let alerts = service.read("/v1/alerts").await;
-        alerts["recent"].get(0).cloned()
-    })
-    .await;
+    let resolved = eventually(|| first("recent"), PATIENCE).await;
     assert_eq!((&resolved["since"], resolved["resolved_at"].is_string()), (&firing["since"], true));
     end.cancel();
     watching.await.unwrap();
-}
-
-async fn eventually(look: impl AsyncFn() -> Option<Value>) -> Value {
-    for _ in 0..1_000 {
-        if let Some(seen) = look().await {
-            return seen;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("it did not happen in time");
 }
