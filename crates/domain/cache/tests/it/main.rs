@@ -2,9 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops there")]
 
+#[cfg(feature = "redis")]
+mod checker;
 mod kit;
 mod laws;
 mod loads;
 mod manager;
+#[cfg(feature = "redis")]
+mod outages;
+#[cfg(feature = "redis")]
+mod processes;
 #[cfg(feature = "redis")]
 mod redis;
