@@ -14,3 +14,4 @@ mod outages;
 mod processes;
 #[cfg(feature = "redis")]
 mod redis;
+mod slow_store;

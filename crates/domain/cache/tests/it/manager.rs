@@ -10,7 +10,10 @@ use trackside_cache::{
 use trackside_core::ErrorKind;
 use trackside_testkit::eventually;
 
-use crate::kit::{Calls, Running, SOON, bounded, config, memory, text};
+use crate::{
+    kit::{Calls, Running, SOON, bounded, config, memory, text},
+    slow_store::SlowStore,
+};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -220,6 +223,32 @@ async fn one_process_uses_a_bounded_number_of_namespaces() {
     cache.namespace("a").unwrap();
     assert_eq!(cache.namespace("c").unwrap_err().kind(), ErrorKind::InvalidInput);
     assert!(cache.namespace("a:b").is_err());
+}
+
+#[tokio::test]
+async fn an_answer_that_crosses_the_message_about_its_change_is_not_kept() {
+    let slow = Arc::new(SlowStore::over(memory()));
+    let (one, two) = (
+        Running::over(slow.clone(), config(bounded(MINUTE))),
+        Running::over(slow.store.clone(), config(bounded(MINUTE))),
+    );
+    let [here, there] = [&one, &two].map(|running| running.cache.namespace("page").unwrap());
+    // Both are listening.
+    there.set("b", "1", WriteOptions::default()).await.unwrap();
+    eventually(|| async { text(&here, "b").await.is_some() && here.get_local("b").is_some() }, SOON).await;
+    there.set("a", "old", WriteOptions::default()).await.unwrap();
+    slow.hold();
+    let reading = tokio::spawn({
+        let here = here.clone();
+        async move { text(&here, "a").await }
+    });
+    slow.held().await;
+    there.set("a", "new", WriteOptions::default()).await.unwrap();
+    there.set("b", "2", WriteOptions::default()).await.unwrap();
+    eventually(|| async { here.get_local("b").is_none() }, SOON).await;
+    slow.let_go();
+    assert_eq!(reading.await.unwrap().as_deref(), Some("old"), "it was asked before the change");
+    assert_eq!(text(&here, "a").await.as_deref(), Some("new"));
 }
 
 #[tokio::test]
