@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod config;
+mod drain;
 mod error;
 mod extract;
 mod metrics;

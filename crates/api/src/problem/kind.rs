@@ -152,7 +152,7 @@ impl ProblemKind {
                 StatusCode::TOO_MANY_REQUESTS,
                 "The queue is full",
                 "The queue holds as many tasks, or bytes, as its policy allows. Nothing was accepted, except what `tasks` \
-                 names. Try again after Retry-After, when workers have made room; what is in the queue goes on.",
+                 names. Try again after Retry-After, when workers are likely to have made room; what is in the queue goes on.",
             ),
             Self::Internal => (
                 "internal",

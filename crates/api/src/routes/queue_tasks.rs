@@ -20,7 +20,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::queues::require;
 use crate::{
-    ApiState,
+    ApiState, drain,
     extract::{IdempotencyKey, OneOrMany, StrictJson, StrictPath, StrictQuery, replayed},
     middleware::correlation::RequestContext,
     problem::Problem,
@@ -186,7 +186,8 @@ async fn enqueue(
         OneOrMany::One(request) => {
             let durability = request.durability.unwrap_or_else(|| state.queues.config().durability);
             let task = request.into_task(&queue, &context, key, &[])?;
-            let added = state.queues.enqueue_one_durably(&queue, task, durability).await?;
+            let added = state.queues.enqueue_one_durably(&queue, task, durability).await;
+            let added = added.map_err(|error| drain::refused(&state, &queue, 1, error))?;
             let location = [(header::LOCATION, format!("/v1/tasks/{}", added.id))];
             let replayed = replayed(added.replayed);
             Ok((StatusCode::ACCEPTED, location, replayed, Json(Answer::One(added.into()))).into_response())
@@ -200,7 +201,9 @@ async fn enqueue(
                 ids.push(task.id);
                 tasks.push(task);
             }
-            let added = state.queues.enqueue_durably(&queue, tasks, durability).await?;
+            let count = tasks.len();
+            let added = state.queues.enqueue_durably(&queue, tasks, durability).await;
+            let added = added.map_err(|error| drain::refused(&state, &queue, count, error))?;
             let replayed = replayed(!added.is_empty() && added.iter().all(|task| task.replayed));
             let tasks = added.into_iter().map(Into::into).collect();
             Ok((StatusCode::ACCEPTED, replayed, Json(Answer::Many(ManyAccepted { tasks }))).into_response())

@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    ApiState, WebhookSource,
+    ApiState, WebhookSource, drain,
     extract::{StrictPath, replayed},
     middleware::correlation::RequestContext,
     problem::{Problem, ProblemKind},
@@ -129,7 +129,7 @@ async fn keep(
         Err(Error::InvalidTask { field: "payload", .. }) => {
             return Err(too_large(state.queues.config().max_payload_bytes));
         }
-        Err(error) => return Err(error.into()),
+        Err(error) => return Err(drain::refused(state, &source.queue, 1, error)),
     };
     tracing::debug!(
         webhook.source = name,
