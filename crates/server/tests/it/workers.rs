@@ -93,7 +93,33 @@ async fn reaches(service: &Service, id: &str, status: &str) {
     eventually(|| async { task(service, id).await["status"] == status }, PATIENCE).await;
 }
 
-async fn works_off_a_queue(language: Language) -> anyhow::Result<()> {
+/// Tests of the worker in each language.
+macro_rules! in_each_language {
+    ($($test:ident)*) => {
+        in_each_language! { @with python Python $($test)* }
+        in_each_language! { @with shell Shell $($test)* }
+    };
+    (@with $module:ident $language:ident $($test:ident)*) => {
+        mod $module {
+            $(
+                #[tokio::test]
+                async fn $test() -> anyhow::Result<()> {
+                    super::$test(super::Language::$language).await
+                }
+            )*
+        }
+    };
+}
+
+in_each_language! {
+    a_worker_works_off_a_queue
+    a_killed_worker_loses_nothing
+    a_worker_that_ends_gives_back_what_it_holds
+    orders_reach_the_command_of_a_worker
+    a_worker_waits_for_an_outage_to_end
+}
+
+async fn a_worker_works_off_a_queue(language: Language) -> anyhow::Result<()> {
     let home = Home::new()?;
     let service = Service::start_with(&home, None, &[NO_WORKER]).await?;
     let odd = json!({"fence": 7, "text": "a \"quoted\" \\ \n line, {[: ü"});
@@ -131,16 +157,6 @@ async fn works_off_a_queue(language: Language) -> anyhow::Result<()> {
     Ok(())
 }
 
-#[tokio::test]
-async fn the_python_worker_works_off_a_queue() -> anyhow::Result<()> {
-    works_off_a_queue(Language::Python).await
-}
-
-#[tokio::test]
-async fn the_shell_worker_works_off_a_queue() -> anyhow::Result<()> {
-    works_off_a_queue(Language::Shell).await
-}
-
 /// Killed without a goodbye in the middle of a task: another worker has it when the lease is over.
 async fn a_killed_worker_loses_nothing(language: Language) -> anyhow::Result<()> {
     let home = Home::new()?;
@@ -162,18 +178,8 @@ async fn a_killed_worker_loses_nothing(language: Language) -> anyhow::Result<()>
     Ok(())
 }
 
-#[tokio::test]
-async fn a_killed_python_worker_loses_nothing() -> anyhow::Result<()> {
-    a_killed_worker_loses_nothing(Language::Python).await
-}
-
-#[tokio::test]
-async fn a_killed_shell_worker_loses_nothing() -> anyhow::Result<()> {
-    a_killed_worker_loses_nothing(Language::Shell).await
-}
-
 /// Told to end in the middle of a task: the task is given back, without costing an attempt.
-async fn a_worker_that_ends_gives_back(language: Language) -> anyhow::Result<()> {
+async fn a_worker_that_ends_gives_back_what_it_holds(language: Language) -> anyhow::Result<()> {
     let home = Home::new()?;
     let service = Service::start_with(&home, None, &[NO_WORKER]).await?;
     let id = enqueue(&service, json!([{"kind": "k", "payload": 1}])).await?.remove(0);
@@ -189,18 +195,8 @@ async fn a_worker_that_ends_gives_back(language: Language) -> anyhow::Result<()>
     Ok(())
 }
 
-#[tokio::test]
-async fn a_python_worker_that_ends_gives_back_what_it_holds() -> anyhow::Result<()> {
-    a_worker_that_ends_gives_back(Language::Python).await
-}
-
-#[tokio::test]
-async fn a_shell_worker_that_ends_gives_back_what_it_holds() -> anyhow::Result<()> {
-    a_worker_that_ends_gives_back(Language::Shell).await
-}
-
 /// A task that is called off while its command runs; a user's brake, and its release.
-async fn orders_reach_the_command(language: Language) -> anyhow::Result<()> {
+async fn orders_reach_the_command_of_a_worker(language: Language) -> anyhow::Result<()> {
     let home = Home::new()?;
     let service = Service::start_with(&home, None, &[NO_WORKER]).await?;
     let script = r#"echo "start $$" >> "$JOURNAL"; [ -e "$JOURNAL.quick" ] || exec sleep 60"#;
@@ -222,18 +218,8 @@ async fn orders_reach_the_command(language: Language) -> anyhow::Result<()> {
     Ok(())
 }
 
-#[tokio::test]
-async fn orders_reach_the_command_of_a_python_worker() -> anyhow::Result<()> {
-    orders_reach_the_command(Language::Python).await
-}
-
-#[tokio::test]
-async fn orders_reach_the_command_of_a_shell_worker() -> anyhow::Result<()> {
-    orders_reach_the_command(Language::Shell).await
-}
-
 /// With Redis away the workers wait, and go on by themselves.
-async fn an_outage_is_waited_for(language: Language) -> anyhow::Result<()> {
+async fn a_worker_waits_for_an_outage_to_end(language: Language) -> anyhow::Result<()> {
     let redis = RedisServer::builder().appendonly(Fsync::EverySec).start().await?;
     let home = Home::new()?;
     let service = Service::start_with(&home, Some(&redis.url()), &[NO_WORKER]).await?;
@@ -248,16 +234,6 @@ async fn an_outage_is_waited_for(language: Language) -> anyhow::Result<()> {
     eventually(|| async { worker.log().contains("the service is back") }, PATIENCE).await;
     worker.terminate().await?;
     Ok(())
-}
-
-#[tokio::test]
-async fn a_python_worker_waits_for_an_outage_to_end() -> anyhow::Result<()> {
-    an_outage_is_waited_for(Language::Python).await
-}
-
-#[tokio::test]
-async fn a_shell_worker_waits_for_an_outage_to_end() -> anyhow::Result<()> {
-    an_outage_is_waited_for(Language::Shell).await
 }
 
 const HANDLERS: &str = r#"
