@@ -3,6 +3,8 @@
 //! A stream ends with its subject or with the service. A client that reconnects resumes after the last id it saw, by
 //! `Last-Event-ID` or `?last_event_id=`; one that has the end already is answered 204, which stops an `EventSource`.
 
+mod resume;
+
 use std::{convert::Infallible, sync::Arc};
 
 use axum::response::{
@@ -10,24 +12,13 @@ use axum::response::{
     sse::{Event, KeepAlive},
 };
 use futures::{Stream, StreamExt as _};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use serde::Deserialize;
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use trackside_progress::{EventId, Lookup, ProgressEvent, ProgressId};
-use utoipa::IntoParams;
 
+pub(crate) use self::resume::{Followed, Resume};
 use crate::{ApiState, metrics::OpenStream, problem::Problem};
 
-const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
-
-/// Where to go on.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct ResumeQuery {
-    /// As the `Last-Event-ID` header, which wins: the id of the last event that was seen.
-    pub(crate) last_event_id: Option<String>,
-}
 
 /// One event of a stream.
 #[derive(Debug)]
@@ -37,17 +28,6 @@ pub(crate) struct Message {
     pub(crate) name: &'static str,
     /// JSON text.
     pub(crate) data: Arc<str>,
-}
-
-/// The event after which the client wants to go on. An id that is not one of ours is refused rather than ignored: the
-/// client would believe that it had missed nothing.
-pub(crate) fn resume_after(headers: &HeaderMap, query: &ResumeQuery) -> Result<Option<EventId>, Problem> {
-    let header = headers.get(LAST_EVENT_ID).and_then(|value| value.to_str().ok()).filter(|id| !id.is_empty());
-    let given = header.or(query.last_event_id.as_deref());
-    let parse = |id: &str| {
-        id.parse().map_err(|_| Problem::invalid_field("last_event_id", "<epoch>-<seq>, as it stood in `id:`"))
-    };
-    given.map(parse).transpose()
 }
 
 /// The events of an operation, or 204 when the client has all of them.

@@ -7,7 +7,6 @@ use axum::{
     response::Response,
 };
 use futures::{Stream, StreamExt as _, stream::BoxStream};
-use http::HeaderMap;
 use serde::Deserialize;
 use serde_json::json;
 use trackside_core::TaskId;
@@ -22,7 +21,7 @@ use crate::{
     extract::{StrictPath, StrictQuery},
     problem::Problem,
     socket,
-    sse::{self, Message, ResumeQuery},
+    sse::{self, Followed, Message, Resume},
 };
 
 const ONE_ROUTE: &str = "/api/jobs/{id}/events";
@@ -53,20 +52,14 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
 /// the stream waits; `reset`: what was seen last is not kept any more, a snapshot follows.
 #[utoipa::path(
     get, path = "/api/jobs/{id}/events", tag = "tools and jobs", operation_id = "follow_job",
-    params(("id" = String, Path, description = "The job's id"), ResumeQuery,
-        ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was seen")),
-    responses(
-        (status = OK, body = String, content_type = "text/event-stream"),
-        (status = NO_CONTENT, description = "The client has seen the end")
-    )
+    params(("id" = String, Path, description = "The job's id"), Resume),
+    responses(Followed)
 )]
 async fn one(
     State(state): State<ApiState>,
     StrictPath(id): StrictPath<TaskId>,
-    StrictQuery(query): StrictQuery<ResumeQuery>,
-    headers: HeaderMap,
+    Resume(after): Resume,
 ) -> Result<Response, Problem> {
-    let after = sse::resume_after(&headers, &query)?;
     let operation = operation_of(&state, id).await?;
     sse::of_operation(&state, ONE_ROUTE, &operation, after).await
 }
@@ -100,7 +93,7 @@ async fn web_socket(
     let messages: BoxStream<'static, Message> = match query.job_id {
         None => updates(state.clone()).boxed(),
         Some(id) => {
-            let after = sse::resume_after(&HeaderMap::new(), &ResumeQuery { last_event_id: query.last_event_id })?;
+            let Resume(after) = Resume::after(query.last_event_id.as_deref())?;
             let operation = operation_of(&state, id).await?;
             state.progress.events(&operation, after).map(Message::from).boxed()
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::{Json, extract::State, response::Response};
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use trackside_core::Timestamp;
 use trackside_progress::{NewOperation, ProgressId, Receipt, Snapshot, StepSpec, Update};
@@ -12,9 +12,9 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     ApiState,
-    extract::{OptionalJson, StrictJson, StrictPath, StrictQuery},
+    extract::{OptionalJson, StrictJson, StrictPath},
     problem::Problem,
-    sse::{self, ResumeQuery},
+    sse::{self, Followed, Resume},
 };
 
 const EVENTS_ROUTE: &str = "/v1/progress/{id}/events";
@@ -179,20 +179,14 @@ async fn get_operation(
 /// the stream waits; `reset`: what was seen last is not kept any more, a snapshot follows.
 #[utoipa::path(
     get, path = "/v1/progress/{id}/events", tag = "progress", operation_id = "follow_operation",
-    params(("id" = String, Path, description = "The operation's id", example = "import-42"), ResumeQuery,
-        ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was seen")),
-    responses(
-        (status = OK, body = String, content_type = "text/event-stream"),
-        (status = NO_CONTENT, description = "The client has seen the end")
-    )
+    params(("id" = String, Path, description = "The operation's id", example = "import-42"), Resume),
+    responses(Followed)
 )]
 async fn events(
     State(state): State<ApiState>,
     StrictPath(id): StrictPath<ProgressId>,
-    StrictQuery(query): StrictQuery<ResumeQuery>,
-    headers: HeaderMap,
+    Resume(after): Resume,
 ) -> Result<Response, Problem> {
-    let after = sse::resume_after(&headers, &query)?;
     sse::of_operation(&state, EVENTS_ROUTE, &id, after).await
 }
 

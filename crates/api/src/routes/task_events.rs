@@ -4,7 +4,6 @@
 //! nobody looks at costs nothing.
 
 use axum::{extract::State, response::Response};
-use http::HeaderMap;
 use serde_json::{Value, json};
 use trackside_core::TaskId;
 use trackside_progress::{Error, EventKind, FinalStatus, Lookup, NewOperation, ProgressId, Status, Update};
@@ -14,9 +13,9 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::tasks::require;
 use crate::{
     ApiState,
-    extract::{StrictPath, StrictQuery},
+    extract::StrictPath,
     problem::Problem,
-    sse::{self, ResumeQuery},
+    sse::{self, Followed, Resume},
 };
 
 const ROUTE: &str = "/v1/tasks/{id}/events";
@@ -31,20 +30,14 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
 /// the stream waits; `reset`: what was seen last is not kept any more, a snapshot follows.
 #[utoipa::path(
     get, path = "/v1/tasks/{id}/events", tag = "tasks", operation_id = "follow_task",
-    params(("id" = String, Path, description = "The task's id"), ResumeQuery,
-        ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was seen")),
-    responses(
-        (status = OK, body = String, content_type = "text/event-stream"),
-        (status = NO_CONTENT, description = "The client has seen the end")
-    )
+    params(("id" = String, Path, description = "The task's id"), Resume),
+    responses(Followed)
 )]
 async fn events(
     State(state): State<ApiState>,
     StrictPath(id): StrictPath<TaskId>,
-    StrictQuery(query): StrictQuery<ResumeQuery>,
-    headers: HeaderMap,
+    Resume(after): Resume,
 ) -> Result<Response, Problem> {
-    let after = sse::resume_after(&headers, &query)?;
     let operation = ProgressId::from(id);
     // With the store away there is no answer, and the stream waits for it.
     if state.progress.lookup(&operation, None).await.is_ok_and(|found| found == Lookup::Unknown) {

@@ -120,6 +120,26 @@ async fn every_described_operation_is_there() {
 }
 
 #[tokio::test]
+async fn a_stream_of_one_subject_says_how_to_resume() {
+    let service = Service::start().await;
+    let document = service.read("/openapi.json").await;
+    for path in ["/api/jobs/{id}/events", "/v1/tasks/{id}/events", "/v1/progress/{id}/events"] {
+        let operation = &document["paths"][path]["get"];
+        let parameters: BTreeSet<(&str, &str, bool)> = operation["parameters"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| (it["in"].as_str().unwrap(), it["name"].as_str().unwrap(), it["required"] == true))
+            .collect();
+        let expected =
+            [("header", "Last-Event-ID", false), ("path", "id", true), ("query", "last_event_id", false)].into();
+        assert_eq!(parameters, expected, "{path}");
+        let answers = &operation["responses"];
+        assert!(answers["200"]["content"]["text/event-stream"].is_object() && answers["204"].is_object(), "{answers}");
+    }
+}
+
+#[tokio::test]
 async fn the_document_is_consistent() {
     let service = Service::start().await;
     let document = service.read("/openapi.json").await;
