@@ -5,6 +5,7 @@ mod bell;
 mod call;
 mod compress;
 mod durable;
+mod fast;
 mod intake;
 mod keys;
 mod policy;
@@ -36,6 +37,7 @@ use self::{
     bell::Bell,
     call::{Call, failed},
     durable::Durable,
+    fast::Usual,
     intake::{Answer, TakenIn},
     keys::QueueKeys,
     wait::Waits,
@@ -71,6 +73,8 @@ struct Inner {
     config: Config,
     /// Milliseconds that scripts add to the server's clock: 0, except where the laws are tested.
     offset_ms: Arc<AtomicU64>,
+    /// For how many calls a queue is taken for unusual once it was: few, where the laws are tested.
+    unusual_calls: u32,
     durable: Durable,
     waits: Waits,
     lines: Mutex<HashMap<QueueName, Arc<Line>>>,
@@ -87,6 +91,8 @@ struct Line {
     bell: Arc<Bell>,
     /// For how many steps elements of plain clients are expected.
     foreign_steps: AtomicU32,
+    enqueues: Usual,
+    steps: Usual,
     /// The server refuses the wait of a step that waits there.
     cannot_wait: AtomicBool,
 }
@@ -100,7 +106,7 @@ impl RedisQueueStore {
     /// Queues under the prefix of `redis`, which must contain no braces.
     #[must_use]
     pub fn new(redis: RedisService, config: Config) -> Self {
-        Self::with_offset(redis, config, Arc::default())
+        Self::with_offset(redis, config, Arc::default(), fast::UNUSUAL_CALLS)
     }
 
     /// As [`new`](Self::new), with milliseconds that are added to the server's clock, so that tests can move it.
@@ -108,7 +114,7 @@ impl RedisQueueStore {
     #[doc(hidden)]
     #[must_use]
     pub fn with_clock_offset(redis: RedisService, config: Config, offset_ms: Arc<AtomicU64>) -> Self {
-        Self::with_offset(redis, config, offset_ms)
+        Self::with_offset(redis, config, offset_ms, 1)
     }
 
     /// Ends the waits for work and closes their connections. Dropping the last clone does so too, in the background.
@@ -118,12 +124,13 @@ impl RedisQueueStore {
         self.inner.tasks.wait().await;
     }
 
-    fn with_offset(redis: RedisService, config: Config, offset_ms: Arc<AtomicU64>) -> Self {
+    fn with_offset(redis: RedisService, config: Config, offset_ms: Arc<AtomicU64>, unusual_calls: u32) -> Self {
         let shutdown = CancellationToken::new();
         let inner = Inner {
             redis,
             config,
             offset_ms,
+            unusual_calls,
             durable: Durable::new(),
             waits: Waits::default(),
             lines: Mutex::default(),
@@ -163,6 +170,10 @@ impl QueueStore for RedisQueueStore {
     async fn enqueue_with(&self, queue: &QueueName, tasks: &[NewTask], intake: Intake) -> Result<Vec<Enqueued>, Error> {
         limits::check_tasks(tasks)?;
         let line = self.inner.line(queue);
+        if intake.durability == Durability::None && self.inner.enqueue_fast(&line, tasks).await? {
+            let queued = |task: &NewTask| Enqueued { id: task.id, state: TaskState::Queued, replayed: false };
+            return Ok(tasks.iter().map(queued).collect());
+        }
         let (mut answers, is_reached) = self.inner.take_in(&line, tasks.to_vec(), intake).await?;
         let mut enqueued = Vec::with_capacity(answers.len());
         for answer in answers.drain(..) {
@@ -358,6 +369,8 @@ impl Inner {
             keys: Arc::new(QueueKeys::new(self.redis.prefix(), queue)),
             bell: Arc::new(Bell::new()),
             foreign_steps: AtomicU32::new(0),
+            enqueues: Usual::new(self.unusual_calls),
+            steps: Usual::new(self.unusual_calls),
             cannot_wait: AtomicBool::new(false),
         });
         lines.insert(queue.clone(), Arc::clone(&line));

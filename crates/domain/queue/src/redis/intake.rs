@@ -35,8 +35,7 @@ pub(super) fn write<'k>(mut call: Call<'k>, task: &NewTask, config: &Config) -> 
         Due::After(delay) => format!("d{}", limits::millis(delay)),
         Due::At(at) => format!("a{}", limits::due(at).as_millis()),
     };
-    let record = Record::write(task, config.compress_above)
-        .map_err(|error| Error::InvalidTask { field: "options", reason: error.to_string() })?;
+    let record = record(task, config)?;
     let mut said = String::new();
     if let Some(key) = &task.options.idempotency_key {
         let (fingerprint, lifetime) = (idempotency::fingerprint(task)?, limits::millis(config.idempotency_ttl).max(1));
@@ -51,6 +50,12 @@ pub(super) fn write<'k>(mut call: Call<'k>, task: &NewTask, config: &Config) -> 
     }
     let level = record::level_letter(task.options.priority);
     Ok(call.id(task.id).arg(level).arg(due).bucket(task.id).arg(record).arg(said))
+}
+
+/// What the record of a new task says after its time.
+pub(super) fn record(task: &NewTask, config: &Config) -> Result<Vec<u8>, Error> {
+    Record::write(task, config.compress_above)
+        .map_err(|error| Error::InvalidTask { field: "options", reason: error.to_string() })
 }
 
 /// Adds what tasks of `queue` wait for, as `predecessors.lua` reads it.

@@ -15,6 +15,16 @@ macro_rules! script {
     };
 }
 
+/// A script in one piece, which is passed the same keys and defines little.
+macro_rules! fast_script {
+    ($script:ident, $name:literal: $($part:literal),+) => {
+        pub(super) static $script: LazyLock<Script> =
+            LazyLock::new(|| Script::new($name, concat!(include_str!("lib.lua"), $("\n", include_str!($part)),+)));
+    };
+}
+
+fast_script!(FAST_ENQUEUE, "queue.enqueue": "fast/enqueue.lua");
+fast_script!(FAST_STEP, "queue.step": "step/lease.lua", "fast/guard.lua", "fast/complete.lua", "fast/step.lua");
 script!(ENQUEUE, "queue.enqueue":
     "links.lua", "rules.lua", "fair.lua", "age.lua", "ready.lua", "tenants.lua", "unique.lua", "kept.lua", "ended.lua",
     "why.lua", "tell.lua", "resolve.lua", "known.lua", "first.lua", "predecessors.lua", "accept.lua", "enqueue.lua");

@@ -24,8 +24,8 @@ const MAX_FOLLOW_UPS: usize = 8;
 /// What one run of the script answered.
 struct Round {
     reply: StepReply,
-    /// A foreign element was met and no id was left for it.
-    missing_ids: bool,
+    /// Why tasks that could be claimed were left where they are.
+    left: Option<Left>,
     /// The script did what it could, and more may be claimed.
     is_filled: bool,
     /// What is ready is held back by the limits of the queue.
@@ -34,6 +34,15 @@ struct Round {
     settle: Vec<Settlement>,
     /// Waiting tasks that share the fate of a predecessor, and why: this process must call them off.
     doomed: Vec<(TaskId, String)>,
+}
+
+/// Why tasks that could be claimed were left where they are.
+#[derive(Debug, Clone, Copy)]
+enum Left {
+    /// A foreign element was met and no id was left for it.
+    Foreign,
+    /// The fast script met something that is not for it.
+    Unusual,
 }
 
 impl Inner {
@@ -58,7 +67,7 @@ impl Inner {
             own_settlements.append(&mut round.settle);
             self.call_off(line, std::mem::take(&mut round.doomed)).await;
             if is_last {
-                let mut reply = self.follow_up(line, &step, round, own_settlements).await;
+                let mut reply = Box::pin(self.follow_up(line, &step, round, own_settlements)).await;
                 (reply.settled, reply.renewed) = (settled, renewed);
                 return Ok(reply);
             }
@@ -110,6 +119,12 @@ impl Inner {
 
     /// One run of the script, for at most [`SCRIPT_TASKS`] of the credits.
     async fn round(&self, line: &Line, step: Step) -> Result<Round, Error> {
+        let (script, call, credits) = self.any_step_call(line, &step);
+        let reply = call.run(self, script).await?;
+        if !reply.is_nil() {
+            return self.read_round(line, &step, credits, reply);
+        }
+        line.steps.refuted();
         let (call, credits) = self.step_call(line, &step);
         let reply = call.run(self, &STEP).await?;
         self.read_round(line, &step, credits, reply)
@@ -150,10 +165,12 @@ impl Inner {
             Unread::Shape(error) => failed(STEP.name(), error),
             Unread::Meaning(what) => unexpected(&STEP, what),
         })?;
-        if round.missing_ids {
-            line.foreign_steps.store(EXPECT_FOREIGN, Ordering::Relaxed);
+        match round.left {
+            Some(Left::Foreign) => line.foreign_steps.store(EXPECT_FOREIGN, Ordering::Relaxed),
+            Some(Left::Unusual) => line.steps.refuted(),
+            None => {}
         }
-        round.is_filled = round.missing_ids || (round.reply.claimed.len() == credits && credits < step.credits);
+        round.is_filled = round.left.is_some() || (round.reply.claimed.len() == credits && credits < step.credits);
         Ok(round)
     }
 
@@ -168,7 +185,7 @@ impl Inner {
         let mut round = self.read_round(line, step, credits, reply)?;
         let settle = std::mem::take(&mut round.settle);
         self.call_off(line, std::mem::take(&mut round.doomed)).await;
-        Ok(self.follow_up(line, step, round, settle).await)
+        Ok(Box::pin(self.follow_up(line, step, round, settle)).await)
     }
 }
 
@@ -207,7 +224,7 @@ impl From<trackside_redis::Error> for Unread {
 }
 
 fn read(reply: Reply, queue: &QueueName, usual_lease: Duration, config: &Config) -> Result<Round, Unread> {
-    let [settled, renewed, rows, next_due, more_ready, paused, now, missing_ids, cancelled, is_limited, doomed] =
+    let [settled, renewed, rows, next_due, more_ready, paused, now, left, cancelled, is_limited, doomed] =
         reply.into_array_of()?;
     let now = Timestamp::from_millis(now.as_u64()?);
     let mut settle = Vec::new();
@@ -250,8 +267,13 @@ fn read(reply: Reply, queue: &QueueName, usual_lease: Duration, config: &Config)
     let next_due = u64::try_from(next_due.as_int()?).ok().map(Duration::from_millis);
     let (more_ready, paused) = (more_ready.as_bool()?, paused.as_bool()?);
     let reply = StepReply { settled, renewed, claimed, next_due, more_ready, paused, now };
-    let (missing_ids, is_limited) = (missing_ids.as_bool()?, is_limited.as_bool()?);
-    Ok(Round { reply, missing_ids, is_filled: false, is_limited, settle, doomed })
+    let is_limited = is_limited.as_bool()?;
+    let left = match left.as_int()? {
+        0 => None,
+        1 => Some(Left::Foreign),
+        _ => Some(Left::Unusual),
+    };
+    Ok(Round { reply, left, is_filled: false, is_limited, settle, doomed })
 }
 
 fn read_settled(reply: Reply) -> Result<Settled, Unread> {

@@ -10,12 +10,12 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 use trackside_core::WorkerId;
-use trackside_redis::{BlockingConnection, Command, Reply};
+use trackside_redis::{BlockingConnection, Command, Reply, Script};
 
 use super::{
     Inner, Line,
     call::{Call, failed},
-    scripts::{NUDGE, STEP},
+    scripts::NUDGE,
 };
 use crate::{Error, Step, StepReply, limits};
 
@@ -53,16 +53,20 @@ impl Inner {
             Some(connection) => connection,
             None => self.redis.blocking(OPERATION).map_err(|error| failed(OPERATION, error))?,
         };
-        let (call, credits) = self.step_call(line, step);
-        let answer = Box::pin(self.wait_and_run(&connection, line, &call, &step.worker, patience, hurry));
+        let (script, call, credits) = self.any_step_call(line, step);
+        let answer = Box::pin(self.wait_and_run(&connection, line, (script, &call), &step.worker, patience, hurry));
         let (waited, ran) = answer.await?;
         self.waits.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
         let Some(ran) = ran else { return Ok(None) };
-        let reply = ran.map_err(|error| failed(STEP.name(), error))?;
+        let reply = ran.map_err(|error| failed(script.name(), error))?;
         if let Err(error) = waited {
             // Or the next one would be refused as well, and at once.
             tracing::warn!(queue.name = %line.name, error = &error as &dyn std::error::Error, "steps cannot wait here");
             line.cannot_wait.store(true, Ordering::Relaxed);
+        }
+        if reply.is_nil() {
+            line.steps.refuted();
+            return Ok(None);
         }
         Box::pin(self.finish_step(line, step, credits, reply)).await.map(Some)
     }
@@ -72,7 +76,7 @@ impl Inner {
         &self,
         connection: &BlockingConnection,
         line: &Line,
-        call: &Call<'_>,
+        (script, call): (&Script, &Call<'_>),
         worker: &WorkerId,
         patience: Duration,
         hurry: &CancellationToken,
@@ -81,23 +85,29 @@ impl Inner {
         // Zero would wait for ever.
         let seconds = patience.max(Duration::from_millis(1)).as_secs_f64();
         let wait = Command::new("BLPOP").key(line.keys.wake()).key(&own).arg(seconds);
-        let mut answer = std::pin::pin!(connection.wait_then_run(OPERATION, wait, &STEP, call.words(), patience));
-        let told = async {
-            tokio::select! {
-                () = hurry.cancelled() => {}
-                () = line.bell.wait_for_push() => tokio::time::sleep(TOKEN_LATENCY).await,
-            }
-        };
-        let answer = tokio::select! {
-            biased;
-            answer = &mut answer => answer,
-            () = told => {
-                let ttl = limits::millis(NUDGE_TTL).to_string();
-                let nudged = self.redis.run(&NUDGE, vec![own], vec![ttl.into()]).await;
-                nudged.map_err(|error| failed(NUDGE.name(), error))?;
-                answer.await
+        let mut answer = std::pin::pin!(connection.wait_then_run(OPERATION, wait, script, call.words(), patience));
+        let answer = loop {
+            let is_push = tokio::select! {
+                biased;
+                answer = &mut answer => break answer,
+                () = hurry.cancelled() => false,
+                () = self.hear_push(line) => true,
+            };
+            let ttl = limits::millis(NUDGE_TTL).to_string();
+            let (keys, args) =
+                (vec![own.clone(), line.keys.normal().to_owned()], vec![ttl, u8::from(is_push).to_string()]);
+            let nudged = self.redis.run(&NUDGE, keys, args.into_iter().map(Into::into).collect()).await;
+            nudged.map_err(|error| failed(NUDGE.name(), error))?;
+            if !is_push {
+                break answer.await;
             }
         };
         answer.map_err(|error| failed(OPERATION, error))
+    }
+
+    /// Returns when a plain client may have pushed something that nobody was told about.
+    async fn hear_push(&self, line: &Line) {
+        line.bell.wait_for_push().await;
+        tokio::time::sleep(TOKEN_LATENCY).await;
     }
 }

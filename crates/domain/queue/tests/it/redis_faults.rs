@@ -71,7 +71,8 @@ async fn an_enqueue_whose_answer_was_lost_is_repeated_without_a_second_task() {
     let queue = unique_queue();
     let tasks = new_tasks(&queue, 5);
     // The script is known to the server, so that the one message is enough.
-    direct.store.enqueue(&queue, &[]).await.unwrap();
+    let other = unique_queue();
+    direct.store.enqueue(&other, &new_tasks(&other, 1)).await.unwrap();
     proxy.drop_replies();
     let lost = store.enqueue(&queue, &tasks).await.unwrap_err();
     assert_eq!(lost.kind(), ErrorKind::Timeout, "{lost}");

@@ -109,6 +109,10 @@ async fn a_step_costs_the_same_whatever_waits() {
     let redis = OnRedis::at(&server.url(), "", trackside_queue::Config::default()).await;
     let queue = redis.queue();
     let mut costs = Vec::new();
+    // Nothing is usual in a queue that no step has reached before.
+    for _ in 0..3 {
+        assert!(claim(&redis.store, &queue, 1).await.claimed.is_empty());
+    }
     for depth in [2 * MAX_BATCH, 40 * MAX_BATCH] {
         for _ in 0..depth / MAX_BATCH {
             redis.store.enqueue(&queue, &new_tasks(&queue, MAX_BATCH)).await.unwrap();
@@ -122,7 +126,7 @@ async fn a_step_costs_the_same_whatever_waits() {
     }
     // Tasks made on both sides of a boundary in time have two buckets of final records, with two commands each.
     assert!(costs[0].abs_diff(costs[1]) <= 2, "{costs:?}");
-    assert!(costs[0] <= 40, "{} commands to settle 64 tasks and claim 64 others", costs[0]);
+    assert!(costs[0] <= 24, "{} commands to settle 64 tasks and claim 64 others", costs[0]);
 }
 
 #[tokio::test]

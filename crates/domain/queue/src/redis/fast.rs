@@ -1,0 +1,110 @@
+//! What nearly every call is, in scripts of one piece: the others define some eighty functions whenever they run, which
+//! costs the server more than the commands that they send.
+//!
+//! A fast script looks whether anything is unusual first, and then leaves everything as it is. So does a caller that was
+//! told so not long ago.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use trackside_redis::Script;
+
+use super::{
+    Inner, Line,
+    call::Call,
+    compress, intake, record,
+    scripts::{FAST_ENQUEUE, FAST_STEP, SCRIPT_TASKS, STEP},
+};
+use crate::{Due, Error, NewTask, Outcome, Step, limits};
+
+/// Calls after an unusual one that are taken for unusual without asking.
+pub(super) const UNUSUAL_CALLS: u32 = 64;
+
+/// Whether the calls of one kind are usual, as far as this process knows.
+#[derive(Debug)]
+pub(super) struct Usual {
+    /// Calls that are still taken for unusual.
+    unusual: AtomicU32,
+    /// How many are, once one was.
+    calls: u32,
+}
+
+// === impl Usual ===
+
+impl Usual {
+    pub(super) const fn new(calls: u32) -> Self {
+        Self { unusual: AtomicU32::new(0), calls }
+    }
+
+    /// Whether the next call is.
+    fn next(&self) -> bool {
+        let unusual = self.unusual.load(Ordering::Relaxed);
+        self.unusual.store(unusual.saturating_sub(1), Ordering::Relaxed);
+        unusual == 0
+    }
+
+    pub(super) fn refuted(&self) {
+        self.unusual.store(self.calls, Ordering::Relaxed);
+    }
+}
+
+// === impl Inner ===
+
+impl Inner {
+    /// The script for a step, what it is told, and for how many credits.
+    pub(super) fn any_step_call<'k>(&self, line: &'k Line, step: &Step) -> (&'static Script, Call<'k>, usize) {
+        match self.fast_step_call(line, step) {
+            Some((call, credits)) => (&FAST_STEP, call, credits),
+            None => {
+                let (call, credits) = self.step_call(line, step);
+                (&STEP, call, credits)
+            }
+        }
+    }
+
+    fn fast_step_call<'k>(&self, line: &'k Line, step: &Step) -> Option<(Call<'k>, usize)> {
+        let is_completed = |outcome: &Outcome| matches!(outcome, Outcome::Completed { .. });
+        if !step.renew.is_empty() || !step.settle.iter().all(|it| is_completed(&it.outcome)) || !line.steps.next() {
+            return None;
+        }
+        let credits = step.credits.min(SCRIPT_TASKS);
+        let mut call = self
+            .call(line)
+            .arg(step.worker.as_str())
+            .arg(limits::millis(step.lease))
+            .arg(credits)
+            .arg(limits::millis(self.config.stall_threshold))
+            .arg(step.settle.len());
+        for settlement in &step.settle {
+            let Outcome::Completed { result } = &settlement.outcome else { return None };
+            let mut stored = Vec::new();
+            compress::pack(&mut stored, result.as_deref().unwrap_or_default(), self.config.compress_above);
+            call = call.id(settlement.id).arg(settlement.fence.0).bucket(settlement.id).arg(stored);
+        }
+        Some((call, credits))
+    }
+
+    /// Adds tasks in the fast way; answers false, and did nothing, when that is not possible.
+    pub(super) async fn enqueue_fast(&self, line: &Line, tasks: &[NewTask]) -> Result<bool, Error> {
+        let is_usual = |task: &NewTask| {
+            let options = &task.options;
+            options.due == Due::Now
+                && options.depends_on.is_empty()
+                && options.idempotency_key.is_none()
+                && options.unique.is_none()
+                && options.retention.is_none()
+        };
+        if tasks.is_empty() || !tasks.iter().all(is_usual) || !line.enqueues.next() {
+            return Ok(false);
+        }
+        let mut call = self.call(line).arg(tasks.len());
+        for task in tasks {
+            let level = record::level_letter(task.options.priority);
+            call = call.id(task.id).arg(level).bucket(task.id).arg(intake::record(task, &self.config)?);
+        }
+        let is_taken = !call.run(self, &FAST_ENQUEUE).await?.is_nil();
+        if !is_taken {
+            line.enqueues.refuted();
+        }
+        Ok(is_taken)
+    }
+}
