@@ -149,7 +149,7 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
 /// Enqueue one task, or an array of them
 ///
 /// The queue comes into being with its first task. Of an array, either all tasks are acceptable or none is accepted.
-/// An array of any length is added in groups of 256, each atomic. When the store fails, or the queue fills up, between two
+/// An array of any length is added in groups of 128 (fewer when they are long), each atomic. When the store fails, or the queue fills up, between two
 /// groups, the problem names in `tasks` what was accepted: send the others again, or all of them under the same
 /// `Idempotency-Key`. A queue that has a limit has room for the whole array, or refuses it with 429 `queue-full`.
 ///

@@ -123,7 +123,7 @@ impl QueueManager {
         Ok(answers.first().copied().unwrap_or(Enqueued { id, state: TaskState::Queued, replayed: false }))
     }
 
-    /// Adds any number of tasks, [`MAX_BATCH`] in a round trip. The answer says of each where it is, in the same
+    /// Adds any number of tasks, up to 128 of up to 256 KiB altogether in a round trip. The answer says of each where it is, in the same
     /// order.
     ///
     /// Nothing is added when any task is invalid.

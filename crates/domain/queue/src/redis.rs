@@ -6,6 +6,7 @@ mod call;
 mod compress;
 mod durable;
 mod fast;
+mod gather;
 mod intake;
 mod keys;
 mod policy;
@@ -38,6 +39,7 @@ use self::{
     call::{Call, failed},
     durable::Durable,
     fast::Usual,
+    gather::Gathering,
     intake::{Answer, TakenIn},
     keys::QueueKeys,
     wait::Waits,
@@ -91,6 +93,7 @@ struct Line {
     bell: Arc<Bell>,
     /// For how many steps elements of plain clients are expected.
     foreign_steps: AtomicU32,
+    gathering: Gathering,
     enqueues: Usual,
     steps: Usual,
     /// The server refuses the wait of a step that waits there.
@@ -170,7 +173,10 @@ impl QueueStore for RedisQueueStore {
     async fn enqueue_with(&self, queue: &QueueName, tasks: &[NewTask], intake: Intake) -> Result<Vec<Enqueued>, Error> {
         limits::check_tasks(tasks)?;
         let line = self.inner.line(queue);
-        if intake.durability == Durability::None && self.inner.enqueue_fast(&line, tasks).await? {
+        if intake.durability == Durability::None
+            && Inner::is_usual(&line, tasks)
+            && self.inner.enqueue_gathered(&line, tasks).await?
+        {
             let queued = |task: &NewTask| Enqueued { id: task.id, state: TaskState::Queued, replayed: false };
             return Ok(tasks.iter().map(queued).collect());
         }
@@ -369,6 +375,7 @@ impl Inner {
             keys: Arc::new(QueueKeys::new(self.redis.prefix(), queue)),
             bell: Arc::new(Bell::new()),
             foreign_steps: AtomicU32::new(0),
+            gathering: Gathering::default(),
             enqueues: Usual::new(self.unusual_calls),
             steps: Usual::new(self.unusual_calls),
             cannot_wait: AtomicBool::new(false),

@@ -8,6 +8,9 @@ use trackside_core::{QueueName, TaskId};
 use super::QueueManager;
 use crate::{Enqueued, Error, Intake, MAX_BATCH, NewTask};
 
+/// Tasks that one call adds, and bytes of their payloads, so that a store holds nobody else up for long.
+const CALL_TASKS: usize = 128;
+const CALL_BYTES: usize = 256 * 1024;
 /// Look-ups of predecessors under way at once.
 const LOOKUPS: usize = 16;
 
@@ -117,12 +120,13 @@ pub(super) fn stand_in(given: &[NewTask], stands: &[Enqueued], others: &mut [New
     }
 }
 
-/// How many of these tasks fit into one call, together with what they wait for; one at least.
+/// How many of these tasks go into one call, together with what they wait for; one at least.
 pub(super) fn chunk_len(tasks: &[NewTask]) -> usize {
-    let mut edges = 0;
+    let (mut edges, mut bytes) = (0, 0);
     let fits = |task: &&NewTask| {
         edges += task.options.depends_on.len();
-        edges <= MAX_BATCH
+        bytes += task.payload.len();
+        edges <= MAX_BATCH && bytes <= CALL_BYTES
     };
-    tasks.iter().take(MAX_BATCH).take_while(fits).count().max(1)
+    tasks.iter().take(CALL_TASKS).take_while(fits).count().max(1)
 }

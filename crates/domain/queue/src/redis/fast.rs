@@ -83,8 +83,8 @@ impl Inner {
         Some((call, credits))
     }
 
-    /// Adds tasks in the fast way; answers false, and did nothing, when that is not possible.
-    pub(super) async fn enqueue_fast(&self, line: &Line, tasks: &[NewTask]) -> Result<bool, Error> {
+    /// Whether tasks may go the fast way.
+    pub(super) fn is_usual(line: &Line, tasks: &[NewTask]) -> bool {
         let is_usual = |task: &NewTask| {
             let options = &task.options;
             options.due == Due::Now
@@ -93,9 +93,11 @@ impl Inner {
                 && options.unique.is_none()
                 && options.retention.is_none()
         };
-        if tasks.is_empty() || !tasks.iter().all(is_usual) || !line.enqueues.next() {
-            return Ok(false);
-        }
+        !tasks.is_empty() && tasks.iter().all(is_usual) && line.enqueues.next()
+    }
+
+    /// Adds usual tasks in the fast way; answers false, and did nothing, when that is not possible.
+    pub(super) async fn enqueue_fast(&self, line: &Line, tasks: &[NewTask]) -> Result<bool, Error> {
         let mut call = self.call(line).arg(tasks.len());
         for task in tasks {
             let level = record::level_letter(task.options.priority);

@@ -29,6 +29,8 @@ mod redis_durable;
 #[cfg(feature = "redis")]
 mod redis_faults;
 #[cfg(feature = "redis")]
+mod redis_gather;
+#[cfg(feature = "redis")]
 mod redis_kit;
 #[cfg(feature = "redis")]
 mod redis_laws;
