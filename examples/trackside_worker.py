@@ -63,6 +63,7 @@ class Task:
         self.id, self.kind = leased["task_id"], leased["kind"]
         self.payload, self.attempt = leased["payload"], leased["attempt"]
         self.fence = leased["fence"]
+        self.next = []
         # Everything else that the service said of it, such as correlation_id, traceparent and user_id.
         self.leased = leased
         self.stop, self.stop_reason = threading.Event(), None
@@ -84,6 +85,12 @@ class Task:
         except Away:
             return
         self._worker.heard(self, asked, status, answer)
+
+    def enqueue(self, kind, payload, **options):
+        """Enqueues a task with the completion of this one: both happen, or neither. `options` are those of an enqueue
+        request, such as priority and delay_ms. Answers what later ones name in depends_on to wait for it."""
+        self.next.append({"kind": kind, "payload": payload, **options})
+        return f"#{len(self.next) - 1}"
 
     def ending(self):
         """Whether the worker was told to end."""
@@ -248,8 +255,11 @@ class Worker:
             if function is None:
                 raise Permanent(f"no handler for tasks of kind {task.kind}")
             result = function(task)
-            json.dumps(result, allow_nan=False)
-            self._put("ack", task, {} if result is None else {"result": result})
+            words = {} if result is None else {"result": result}
+            if task.next:
+                words["enqueue"] = task.next
+            json.dumps(words, allow_nan=False)
+            self._put("ack", task, words)
         except Stopped:
             self._stopped(task)
         except Failed as error:

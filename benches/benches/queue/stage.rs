@@ -110,5 +110,5 @@ impl Stage {
 }
 
 pub(crate) fn completed(task: ClaimedTask) -> Settlement {
-    Settlement { id: task.id, fence: task.fence, outcome: Outcome::Completed { result: None } }
+    Settlement { id: task.id, fence: task.fence, outcome: Outcome::completed(None) }
 }

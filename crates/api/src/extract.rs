@@ -8,6 +8,6 @@ mod object;
 mod params;
 
 pub(crate) use idempotency::{IdempotencyKey, replayed};
-pub(crate) use item::Item;
+pub(crate) use item::{Item, Without};
 pub(crate) use json::{OneOrMany, OptionalJson, StrictJson};
 pub(crate) use params::{StrictPath, StrictQuery};

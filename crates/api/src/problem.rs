@@ -119,6 +119,15 @@ impl Problem {
         self
     }
 
+    /// The same problem about what stands inside another field.
+    pub(crate) fn inside(mut self, parent: &str) -> Self {
+        for error in &mut self.errors {
+            let dot = if error.field.starts_with('[') { "" } else { "." };
+            error.field = format!("{parent}{dot}{}", error.field);
+        }
+        self
+    }
+
     /// Names a field that is the reason.
     pub(crate) fn with_field(mut self, field: impl Into<String>, message: impl Into<String>) -> Self {
         self.errors.push(FieldError { field: field.into(), message: message.into(), suggestion: None });

@@ -12,6 +12,7 @@ pub(crate) mod job_outputs;
 pub(crate) mod jobs;
 pub(crate) mod lease;
 pub(crate) mod metrics;
+mod next;
 pub(crate) mod policy;
 pub(crate) mod progress;
 pub(crate) mod queue_tasks;

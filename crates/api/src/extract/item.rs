@@ -44,30 +44,37 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ItemVisitor<T> {
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Item<T>, A::Error> {
         let mut task_id = None;
-        let said = T::deserialize(MapAccessDeserializer::new(WithoutId { map, task_id: &mut task_id }))?;
+        let said = T::deserialize(MapAccessDeserializer::new(Without::new(ID_FIELD, map, &mut task_id)))?;
         let task_id = task_id.ok_or_else(|| A::Error::missing_field(ID_FIELD))?;
         Ok(Item { task_id, said })
     }
 }
 
-// === impl WithoutId ===
+// === impl Without ===
 
-/// The members of an object but the id, which is put aside.
-struct WithoutId<'i, A> {
+/// The members of an object but one, which is put aside.
+pub(crate) struct Without<'v, A, F> {
+    name: &'static str,
     map: A,
-    task_id: &'i mut Option<TaskId>,
+    value: &'v mut Option<F>,
 }
 
-impl<'de, A: MapAccess<'de>> MapAccess<'de> for WithoutId<'_, A> {
+impl<'v, A, F> Without<'v, A, F> {
+    pub(crate) const fn new(name: &'static str, map: A, value: &'v mut Option<F>) -> Self {
+        Self { name, map, value }
+    }
+}
+
+impl<'de, A: MapAccess<'de>, F: Deserialize<'de>> MapAccess<'de> for Without<'_, A, F> {
     type Error = A::Error;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
         while let Some(name) = self.map.next_key::<String>()? {
-            if name != ID_FIELD {
+            if name != self.name {
                 return seed.deserialize(StringDeserializer::new(name)).map(Some);
             }
-            if self.task_id.replace(self.map.next_value()?).is_some() {
-                return Err(A::Error::duplicate_field(ID_FIELD));
+            if self.value.replace(self.map.next_value()?).is_some() {
+                return Err(A::Error::duplicate_field(self.name));
             }
         }
         Ok(None)

@@ -36,7 +36,7 @@ const DEFAULT_PEEK: usize = 10;
 #[schema(as = NewTask, example = json!({
     "kind": "report.render", "payload": {"month": "2026-10"}, "priority": "high", "user_id": "user-42", "max_attempts": 5
 }))]
-struct EnqueueRequest {
+pub(super) struct EnqueueRequest {
     /// What a worker chooses the handler by: 1 to 128 printable ASCII characters.
     kind: String,
     /// Any JSON; kept as it is.
@@ -243,7 +243,7 @@ fn common_durability(requests: &[EnqueueRequest]) -> Result<Option<Durability>, 
 
 impl EnqueueRequest {
     /// The task, known by `key` unless it says otherwise; `earlier` are the tasks before it.
-    fn into_task(
+    pub(super) fn into_task(
         self,
         queue: &QueueName,
         context: &RequestContext,

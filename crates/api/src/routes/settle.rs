@@ -6,15 +6,19 @@ use axum::{Json, extract::State};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json, value::RawValue};
-use trackside_core::{TaskId, Timestamp};
-use trackside_queue::{Error, ExtendRequest, Fence, ItemResult, Order, Outcome, Settlement};
+use trackside_core::{QueueName, TaskId, Timestamp};
+use trackside_queue::{Acknowledged, Error, ExtendRequest, Fence, ItemResult, NewTask, Order, Outcome, Settlement};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::task_events;
+use super::{
+    next::{self, NextAccepted, NextRequest},
+    task_events,
+};
 use crate::{
     ApiState,
     extract::{StrictJson, StrictPath},
+    middleware::correlation::RequestContext,
     problem::Problem,
     wire::TaskState,
 };
@@ -22,13 +26,18 @@ use crate::{
 /// The task is done.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(example = json!({"fence": 17, "result": {"pages": 12}}))]
+#[schema(example = json!({
+    "fence": 17, "result": {"pages": 12}, "enqueue": [{"kind": "report.mail", "payload": {"to": "office"}}]
+}))]
 pub(super) struct Ack {
     /// From the lease.
     fence: u64,
     /// Any JSON; kept as it is.
     #[schema(value_type = Option<serde_json::Value>)]
     result: Option<Box<RawValue>>,
+    /// What follows, at most 64 tasks: enqueued in the same step, or not at all.
+    #[serde(default)]
+    enqueue: Vec<NextRequest>,
 }
 
 /// The attempt failed.
@@ -90,6 +99,9 @@ pub(super) struct Settled {
     status: TaskState,
     /// None: the worker is done with the task.
     orders: Vec<OrderView>,
+    /// What follows, in the order of the request; left out when nothing does.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    enqueued: Vec<NextAccepted>,
 }
 
 /// The lease was extended.
@@ -123,6 +135,11 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
 /// The task is done
 ///
 /// May be repeated. A lost lease is answered with 409 `lease-lost`, and the result is not written.
+///
+/// With `enqueue` the next tasks come into being in the same step: never without the completion, and never twice when it
+/// is repeated, whose answer says where they are by then. They may wait for those before them (`"depends_on": ["#0"]`) and
+/// for other tasks. What they do not say of user, project and tenant they have from this task, as its correlation id and
+/// trace. A full queue refuses none of them.
 #[utoipa::path(
     post, path = "/v1/tasks/{id}/ack", tag = "tasks", operation_id = "ack_task",
     params(("id" = String, Path, description = "The task's id")),
@@ -131,12 +148,18 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
 async fn ack(
     State(state): State<ApiState>,
     StrictPath(id): StrictPath<TaskId>,
-    StrictJson(request): StrictJson<Ack>,
+    context: RequestContext,
+    StrictJson(mut request): StrictJson<Ack>,
 ) -> Result<Json<Settled>, Problem> {
     let (fence, result) = (request.fence(), request.result_value());
-    let status = state.queues.settle(id, fence, request.into_outcome()).await?;
-    task_events::record(&state, id, status, result).await;
-    Ok(Json(Settled::as_now(status)))
+    let next = next::tasks(&state, id, fence, request.take_next(), &context).await?;
+    let settlement = Settlement { id, fence, outcome: request.into_outcome(next) };
+    let Some(verdict) = state.queues.acknowledge_many(vec![settlement]).await.pop() else {
+        return Err(Problem::not_found("task", id));
+    };
+    let acknowledged = verdict?;
+    task_events::record(&state, id, acknowledged.state, result).await;
+    Ok(Json(acknowledged.into()))
 }
 
 /// The attempt failed
@@ -258,8 +281,13 @@ impl Ack {
         self.result.as_ref().and_then(|text| serde_json::from_str(text.get()).ok())
     }
 
-    pub(super) fn into_outcome(self) -> Outcome {
-        Outcome::Completed { result: self.result.map(|raw| Bytes::from(String::from(Box::<str>::from(raw)))) }
+    /// What is to follow.
+    pub(super) fn take_next(&mut self) -> Vec<NextRequest> {
+        std::mem::take(&mut self.enqueue)
+    }
+
+    pub(super) fn into_outcome(self, next: Vec<(QueueName, NewTask)>) -> Outcome {
+        Outcome::Completed { result: self.result.map(|raw| Bytes::from(String::from(Box::<str>::from(raw)))), next }
     }
 }
 
@@ -305,7 +333,14 @@ impl Report {
 
 impl Settled {
     pub(super) fn as_now(status: trackside_queue::TaskState) -> Self {
-        Self { status: status.into(), orders: Vec::new() }
+        Self { status: status.into(), orders: Vec::new(), enqueued: Vec::new() }
+    }
+}
+
+impl From<Acknowledged> for Settled {
+    fn from(acknowledged: Acknowledged) -> Self {
+        let enqueued = acknowledged.enqueued.into_iter().map(Into::into).collect();
+        Self { enqueued, ..Self::as_now(acknowledged.state) }
     }
 }
 

@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
+    next,
     settle::{Ack, Extend, Extended, Fail, Release, Report, Settled, fail_all},
     task_events,
 };
@@ -77,11 +78,31 @@ async fn ack_many(
 ) -> Result<Json<Verdicts<Settled>>, Problem> {
     let (ids, said) = batch.open()?;
     let results: Vec<Option<Value>> = said.iter().map(Ack::result_value).collect();
-    let settlement =
-        |(id, ack): (&TaskId, Ack)| Settlement { id: *id, fence: ack.fence(), outcome: ack.into_outcome() };
-    let settled = state.queues.settle_many(ids.iter().zip(said).map(settlement).collect()).await;
-    record(&state, &ids, &settled, results).await;
-    Verdicts::of(&ids, settled, Settled::as_now, &context.correlation_id)
+    let (state_of, context_of) = (&state, &context);
+    let settlement = |(id, mut ack): (TaskId, Ack)| async move {
+        let fence = ack.fence();
+        let next = next::tasks(state_of, id, fence, ack.take_next(), context_of).await?;
+        Ok(Settlement { id, fence, outcome: ack.into_outcome(next) })
+    };
+    let asked = stream::iter(ids.iter().copied().zip(said)).map(settlement).buffered(TOLD_AT_ONCE);
+    let (mut places, mut settlements, mut refused) = (Vec::new(), Vec::new(), Vec::new());
+    for (at, made) in asked.collect::<Vec<Result<Settlement, Problem>>>().await.into_iter().enumerate() {
+        match made {
+            Ok(settlement) => {
+                places.push(at);
+                settlements.push(settlement);
+            }
+            Err(problem) => refused.push((at, problem)),
+        }
+    }
+    let mut settled: Vec<_> = ids.iter().map(|id| Err(Arc::new(Error::LeaseLost(*id)))).collect();
+    for (at, verdict) in places.into_iter().zip(state.queues.acknowledge_many(settlements).await) {
+        settled[at] = verdict;
+    }
+    record(&state, &ids, settled.iter().map(|verdict| verdict.as_ref().ok().map(|it| it.state)), results).await;
+    let mut verdicts = Verdicts::of(&ids, settled, Settled::from, &context.correlation_id)?;
+    verdicts.0.refuse(&ids, refused, &context.correlation_id);
+    Ok(verdicts)
 }
 
 /// Several attempts failed
@@ -100,7 +121,7 @@ async fn fail_many(
     let (ids, said) = batch.open()?;
     let reasons: Vec<Option<Value>> = said.iter().map(|fail| Some(fail.reason())).collect();
     let settled = fail_all(&state, ids.iter().copied().zip(said).collect()).await;
-    record(&state, &ids, &settled, reasons).await;
+    record(&state, &ids, states(&settled), reasons).await;
     Verdicts::of(&ids, settled, Settled::as_now, &context.correlation_id)
 }
 
@@ -121,7 +142,7 @@ async fn release_many(
     let back =
         |(id, release): (&TaskId, Release)| Settlement { id: *id, fence: release.fence(), outcome: Outcome::Released };
     let settled = state.queues.settle_many(ids.iter().zip(said).map(back).collect()).await;
-    record(&state, &ids, &settled, vec![None; ids.len()]).await;
+    record(&state, &ids, states(&settled), vec![None; ids.len()]).await;
     Verdicts::of(&ids, settled, Settled::as_now, &context.correlation_id)
 }
 
@@ -170,24 +191,27 @@ async fn progress_many(
     };
     let told: Vec<_> = stream::iter(held).map(tell).buffer_unordered(TOLD_AT_ONCE).collect().await;
     let mut verdicts = Verdicts::of(&ids, extended, Extended::from, &context.correlation_id)?;
-    for (at, problem) in told.into_iter().filter_map(|(at, problem)| Some((at, problem?))) {
-        problems::log(&problem, problem.kind().status());
-        let problem = problem.document(&context.correlation_id);
-        verdicts.0.tasks[at] = Verdict::Refused { task_id: ids[at].to_string(), problem };
-    }
+    let unheard = told.into_iter().filter_map(|(at, problem)| Some((at, problem?)));
+    verdicts.0.refuse(&ids, unheard, &context.correlation_id);
     Ok(verdicts)
+}
+
+/// Where the tasks are of which that is known.
+fn states(
+    settled: &[ItemResult<trackside_queue::TaskState>],
+) -> impl Iterator<Item = Option<trackside_queue::TaskState>> {
+    settled.iter().map(|verdict| verdict.as_ref().ok().copied())
 }
 
 /// Tells the followers of every settled task what it has come to.
 async fn record(
     state: &ApiState,
     ids: &[TaskId],
-    settled: &[ItemResult<trackside_queue::TaskState>],
+    settled: impl Iterator<Item = Option<trackside_queue::TaskState>>,
     details: Vec<Option<Value>>,
 ) {
     let told = ids.iter().zip(settled).zip(details);
-    let told: Vec<_> =
-        told.filter_map(|((id, verdict), detail)| Some((*id, *verdict.as_ref().ok()?, detail))).collect();
+    let told: Vec<_> = told.filter_map(|((id, state), detail)| Some((*id, state?, detail))).collect();
     let tell = |(id, status, detail)| task_events::record(state, id, status, detail);
     stream::iter(told).for_each_concurrent(TOLD_AT_ONCE, tell).await;
 }
@@ -237,6 +261,20 @@ impl<T> Verdicts<T> {
             }
         };
         Ok(Json(Self { tasks: ids.iter().zip(verdicts).map(verdict).collect() }))
+    }
+
+    /// Puts problems in the places of verdicts.
+    fn refuse(
+        &mut self,
+        ids: &[TaskId],
+        problems: impl IntoIterator<Item = (usize, Problem)>,
+        correlation_id: &CorrelationId,
+    ) {
+        for (at, problem) in problems {
+            problems::log(&problem, problem.kind().status());
+            let problem = problem.document(correlation_id);
+            self.tasks[at] = Verdict::Refused { task_id: ids[at].to_string(), problem };
+        }
     }
 }
 

@@ -68,3 +68,84 @@ async fn a_dependency_that_nobody_knows_is_refused_and_nothing_added() {
     }
     assert_eq!(service.read("/v1/queues/flow").await["created"], 0);
 }
+
+#[tokio::test]
+async fn an_acknowledgement_brings_the_next_tasks_once() {
+    let service = Service::start().await;
+    let id = service.enqueue("flow", json!({"kind": "k", "payload": 1, "user_id": "u-1"})).await;
+    let leased = service.lease("flow").await;
+    let words = json!({
+        "fence": leased["fence"], "result": {"pages": 2},
+        "enqueue": [
+            {"kind": "render", "payload": {"page": 1}},
+            {"kind": "bind", "payload": {}, "depends_on": ["#0"], "queue": "flow"},
+            {"kind": "mail", "payload": {}, "delay_ms": 60_000, "user_id": "u-2"},
+        ],
+    });
+    let settled = service.say(&id, "ack", words.clone(), 200).await;
+    assert_eq!(settled["status"], "completed");
+    let enqueued = settled["enqueued"].as_array().unwrap();
+    let shown = |at: usize| (enqueued[at]["queue"].as_str().unwrap(), enqueued[at]["status"].as_str().unwrap());
+    assert_eq!([shown(0), shown(1), shown(2)], [("flow", "queued"), ("flow", "waiting"), ("flow", "delayed")]);
+    assert_eq!(service.say(&id, "ack", words.clone(), 200).await, settled, "repeating it answers the same tasks");
+    assert_eq!(service.read("/v1/queues/flow/audit").await["created"], 4);
+
+    let next = service.lease("flow").await;
+    assert_eq!((&next["kind"], &next["task_id"]), (&json!("render"), &enqueued[0]["task_id"]));
+    assert_eq!((&next["user_id"], &next["correlation_id"]), (&json!("u-1"), &leased["correlation_id"]));
+    let mail = service.read(&format!("/v1/tasks/{}", enqueued[2]["task_id"].as_str().unwrap())).await;
+    assert_eq!((&mail["user_id"], &mail["correlation_id"]), (&json!("u-2"), &leased["correlation_id"]));
+    let again = service.say(&id, "ack", words, 200).await;
+    assert_eq!(again["enqueued"][0]["status"], "active", "{again}");
+}
+
+#[tokio::test]
+async fn a_bad_next_task_is_named_and_nothing_is_settled() {
+    let service = Service::start().await;
+    let id = service.enqueue("flow", json!({"kind": "k", "payload": 1})).await;
+    let leased = service.lease("flow").await;
+    let stranger = "0198c2d4-7c1e-7448-8000-0d7f5a2f4c11";
+    let plain = json!({"kind": "k", "payload": 1});
+    let unique = json!({"kind": "k", "payload": 1, "unique": {"key": "one"}});
+    let cases = [
+        (json!([{"kind": "", "payload": 1}]), "enqueue[0].kind"),
+        (json!([plain, {"kind": "k", "payload": 1, "depends_on": ["#1"]}]), "enqueue[1].depends_on[0]"),
+        (json!([plain, {"kind": "k", "payload": 1, "depends_on": [stranger]}]), "enqueue[1].depends_on"),
+        (json!([unique, {"kind": "k", "payload": 1, "depends_on": ["#0"]}]), "enqueue[1].depends_on"),
+        (json!([{"kind": "k", "payload": 1, "idempotency_key": "a"}]), "enqueue[0].idempotency_key"),
+        (json!([{"kind": "k", "payload": 1, "queue": "a b"}]), "enqueue[0].queue"),
+        (json!([{"kind": "k", "payload": 1, "queu": "flow"}]), "enqueue[0].queu"),
+        (json!(vec![plain.clone(); 65]), "enqueue"),
+    ];
+    for (enqueue, field) in cases {
+        let words = json!({"fence": leased["fence"], "enqueue": enqueue});
+        let answer = service.post(&format!("/v1/tasks/{id}/ack")).json(&words).send().await.unwrap();
+        let refused = problem(answer, 422, "invalid-request").await;
+        assert_eq!(refused["errors"][0]["field"], field, "{refused}");
+    }
+    assert_eq!(service.read(&format!("/v1/tasks/{id}")).await["status"], "active");
+    assert_eq!(service.read("/v1/queues/flow/audit").await["created"], 1);
+}
+
+#[tokio::test]
+async fn a_batch_of_acknowledgements_brings_what_follows_each() {
+    let service = Service::start().await;
+    let mut acks = Vec::new();
+    for number in 0..3 {
+        let id = service.enqueue("flow", json!({"kind": "k", "payload": number})).await;
+        let leased = service.lease("flow").await;
+        let next = json!({"kind": if number == 1 { "" } else { "next" }, "payload": number});
+        acks.push(json!({"task_id": id, "fence": leased["fence"], "enqueue": [next]}));
+    }
+    for _ in 0..2 {
+        let answer = service.post("/v1/tasks/ack").json(&json!({"tasks": acks})).send().await.unwrap();
+        let verdicts = body(answer, 200).await;
+        for at in [0, 2] {
+            assert_eq!(verdicts["tasks"][at]["status"], "completed", "{verdicts}");
+            assert_eq!(verdicts["tasks"][at]["enqueued"][0]["status"], "queued", "{verdicts}");
+        }
+        assert_eq!(verdicts["tasks"][1]["problem"]["errors"][0]["field"], "enqueue[0].kind", "{verdicts}");
+    }
+    assert_eq!(service.read("/v1/queues/flow/audit").await["created"], 5);
+    assert_eq!(service.read(&format!("/v1/tasks/{}", acks[1]["task_id"].as_str().unwrap())).await["status"], "active");
+}

@@ -7,6 +7,7 @@ mod accounts;
 mod admission;
 mod audit;
 mod brake;
+mod chains;
 mod claims;
 mod crashes;
 mod dependencies;
@@ -26,8 +27,8 @@ use async_trait::async_trait;
 use trackside_core::QueueName;
 
 pub use self::{
-    accounts::*, admission::*, audit::*, brake::*, claims::*, crashes::*, dependencies::*, fair::*, intake::*,
-    letters::*, limits::*, orders::*, policy::*, repair::*, settlements::*,
+    accounts::*, admission::*, audit::*, brake::*, chains::*, claims::*, crashes::*, dependencies::*, fair::*,
+    intake::*, letters::*, limits::*, orders::*, policy::*, repair::*, settlements::*,
 };
 pub use crate::schedule::conformance::*;
 use crate::{Config, QueueStore};
@@ -178,6 +179,13 @@ macro_rules! queue_store_conformance {
             l22_a_task_may_be_called_off_with_its_predecessor
             l22_a_predecessor_that_had_failed_before_counts_as_well
             l22_a_waiting_task_can_be_cancelled
+            l23_a_completion_brings_the_next_tasks_once
+            l23_a_lost_lease_brings_nothing
+            l23_a_completion_said_twice_at_once_brings_them_once
+            l23_next_tasks_are_not_refused_for_want_of_room
+            l23_a_next_task_dies_of_an_unknown_predecessor
+            l23_a_next_task_may_be_known_by_a_unique_key
+            l23_a_full_step_brings_tasks_for_each_completion
             dead_letters_are_paged_newest_first
             dead_letters_are_requeued_as_if_new
             purged_dead_letters_leave_only_their_status

@@ -22,7 +22,9 @@ mod processor;
 #[cfg(feature = "redis")]
 mod redis;
 mod repair;
+mod retry;
 mod schedule;
+mod step;
 mod store;
 mod task;
 
@@ -36,7 +38,8 @@ pub use error::Error;
 pub use intake::{Durability, Enqueued, Intake, Unique, UniqueUntil};
 pub use letters::{DeadCursor, DeadFilter, DeadLetter, DeadPage, DeadRef, PastAttempt, Swept};
 pub use manager::{
-    CancelOutcome, ExtendRequest, Extension, ItemResult, LeaseRequest, MIN_LEASE, QueueManager, RegistrationHook,
+    Acknowledged, CancelOutcome, ExtendRequest, Extension, ItemResult, LeaseRequest, MAX_NEXT, MIN_LEASE, NextTask,
+    QueueManager, RegistrationHook,
 };
 pub use memory::MemoryQueueStore;
 pub use monitor::{AlertNotifier, MonitorConfig, MonitorHandle, QueueActivity, QueueMonitor, Thresholds};
@@ -49,16 +52,13 @@ pub use processor::{
 #[cfg(feature = "redis")]
 pub use redis::RedisQueueStore;
 pub use repair::{InvalidCursor, RepairCursor, RepairPage};
+pub use retry::RetryPolicy;
 #[cfg(feature = "redis")]
 pub use schedule::RedisScheduleStore;
 pub use schedule::{
     CatchUp, ClaimedSchedules, MAX_CATCH_UP, MemoryScheduleStore, RunLog, Schedule, ScheduleOptions, ScheduleRecord,
     ScheduleRun, ScheduleStatus, ScheduleStore, Scheduler, SchedulerConfig, Schedules, Slot, When,
 };
-pub use store::{
-    BrakeChange, BrakePage, BrakeScope, MAX_BATCH, Order, Outcome, PeekedTask, QueueStats, QueueStore, Renewal,
-    Renewed, Settled, Settlement, Step, StepReply,
-};
-pub use task::{
-    ClaimedTask, DEFAULT_MAX_ATTEMPTS, Due, Fence, NewTask, Priority, RetryPolicy, TaskOptions, TaskState, TaskStatus,
-};
+pub use step::{Order, Outcome, Renewal, Renewed, Settled, Settlement, Step, StepReply};
+pub use store::{BrakeChange, BrakePage, BrakeScope, MAX_BATCH, PeekedTask, QueueStats, QueueStore};
+pub use task::{ClaimedTask, DEFAULT_MAX_ATTEMPTS, Due, Fence, NewTask, Priority, TaskOptions, TaskState, TaskStatus};

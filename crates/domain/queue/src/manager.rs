@@ -5,6 +5,7 @@ mod batch;
 mod dead;
 mod dependencies;
 mod lease;
+mod next;
 mod operate;
 mod registry;
 mod validate;
@@ -17,11 +18,13 @@ use std::{
 use tokio_util::task::TaskTracker;
 use trackside_core::{QueueName, TaskId, WorkerId};
 
+pub(crate) use self::next::{Parent, count as count_next};
 use self::registry::Registry;
 pub(crate) use self::validate::{json as check_json, task as check_task};
 pub use self::{
     batch::{ExtendRequest, ItemResult},
     lease::{Extension, LeaseRequest, MIN_LEASE},
+    next::{Acknowledged, MAX_NEXT, NextTask},
     registry::RegistrationHook,
 };
 use crate::{

@@ -4,6 +4,7 @@ mod audit;
 mod intake;
 mod letters;
 mod links;
+mod next;
 mod orders;
 mod queue;
 mod step;

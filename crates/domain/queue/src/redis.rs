@@ -9,6 +9,7 @@ mod fast;
 mod gather;
 mod intake;
 mod keys;
+mod next;
 mod policy;
 mod record;
 mod repair;
@@ -40,7 +41,7 @@ use self::{
     durable::Durable,
     fast::Usual,
     gather::Gathering,
-    intake::{Answer, TakenIn},
+    intake::Answer,
     keys::QueueKeys,
     wait::Waits,
 };
@@ -386,36 +387,6 @@ impl Inner {
 
     fn call<'k>(&self, line: &'k Line) -> Call<'k> {
         Call::new(&line.keys, &self.config, self.offset_ms.load(Ordering::Relaxed))
-    }
-
-    /// One call, and another one for each task that others of the call wait for and for which an earlier one stands. The
-    /// answers, and whether they are as durable as asked for.
-    async fn take_in(
-        &self,
-        line: &Line,
-        mut tasks: Vec<NewTask>,
-        intake: Intake,
-    ) -> Result<(Vec<Answer>, bool), Error> {
-        loop {
-            let mut call = self.call(line).arg(tasks.len()).arg(intake.more_to_come).arg("1");
-            for task in &tasks {
-                call = intake::write(call, task, &self.config)?;
-            }
-            let call = intake::write_edges(call, &line.name, &tasks);
-            let (reply, is_reached) = match intake.durability {
-                Durability::None => (call.run(self, &scripts::ENQUEUE).await?, true),
-                durability => call.run_durably(self, &scripts::ENQUEUE_DURABLY, durability).await?,
-            };
-            let (given, known) = match intake::read(reply, &tasks)? {
-                TakenIn::Answers(answers) => return Ok((answers, is_reached)),
-                TakenIn::Stand { given, known } => (given, known),
-            };
-            for predecessor in tasks.iter_mut().flat_map(|task| &mut task.options.depends_on) {
-                if predecessor.id == given {
-                    predecessor.id = known;
-                }
-            }
-        }
     }
 
     async fn cancel(&self, line: &Line, id: TaskId, reason: &str) -> Result<Option<TaskState>, Error> {

@@ -5,11 +5,11 @@ use std::{fmt::Debug, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
-use trackside_core::{QueueName, TaskId, Timestamp, UserId, WorkerId};
+use trackside_core::{QueueName, TaskId, Timestamp, UserId};
 
 use crate::{
-    ClaimedTask, DeadCursor, DeadLetter, DeadRef, Enqueued, Error, Fence, Intake, NewTask, Priority, QueueAudit,
-    QueuePolicy, RepairCursor, RepairPage, TaskState, TaskStatus, causes,
+    DeadCursor, DeadLetter, DeadRef, Enqueued, Error, Intake, NewTask, Priority, QueueAudit, QueuePolicy, RepairCursor,
+    RepairPage, Step, StepReply, TaskState, TaskStatus,
 };
 
 /// Items that one call may carry, so that no script runs for long.
@@ -42,10 +42,10 @@ pub const MAX_BATCH: usize = 256;
 /// - **Q-L10 stall** — when no step reached the queue for longer than the stall threshold (everybody was cut off),
 ///   leases that ended meanwhile are given a grace before they count as crashes.
 /// - **Q-L11 brake** — tasks of a braked user are parked when they would be claimed; leases on them carry
-///   [`Order::Pause`]; unparking returns them to the head of their level in the order in which they were made (those of
+///   [`Order::Pause`](crate::Order::Pause); unparking returns them to the head of their level in the order in which they were made (those of
 ///   everyone in that order within each call). Brake updates with an older or equal revision change nothing.
 /// - **Q-L12 cancel** — a task that is not active is cancelled at once and never handed out; an active one carries
-///   [`Order::Cancel`] from the next renewal on. Only a completion is stronger than the order: a release, a failure or a
+///   [`Order::Cancel`](crate::Order::Cancel) from the next renewal on. Only a completion is stronger than the order: a release, a failure or a
 ///   crash of a task that carries it ends it as cancelled.
 /// - **Q-L13 pause** — a paused queue hands out nothing, and still accepts, settles and renews.
 /// - **Q-L14 status** — every task has a status from enqueue until the retention after its end is over, also when its
@@ -76,6 +76,10 @@ pub const MAX_BATCH: usize = 256;
 ///   too, or goes on as if it had completed, as its [`OnFailure`](crate::OnFailure) says, and so on along a chain; the
 ///   reason names the first failure. What was decided stays: requeueing the predecessor does not bring the task back, and
 ///   requeueing the task runs it without waiting again.
+/// - **Q-L23 next tasks** — the tasks that a completion brings are enqueued with it in one step, or not at all: not with a
+///   lost lease, and not again when the completion is repeated, which is answered with where they are then. They are
+///   never refused, neither for want of room nor for what they wait for: a task of which nothing is known counts as
+///   failed.
 /// - **Q-L29 audit** — the tasks ever accepted are those that are somewhere now and those that ended; both are counted
 ///   at one moment, so that the balance holds at every moment, whatever is going on.
 /// - **Q-L30 repair** — a repair leaves a sound queue as it is, whatever is going on; of a queue that somebody broke it
@@ -201,133 +205,6 @@ pub trait QueueStore: Send + Sync + Debug + 'static {
     /// Puts a part of the queue right (Q-L30): the first part without a cursor, and so on with the answer's until it has
     /// none. Many round trips, each atomic and bounded; two repairs at once do no harm.
     async fn repair(&self, queue: &QueueName, cursor: Option<RepairCursor>) -> Result<RepairPage, Error>;
-}
-
-/// One worker's round trip.
-#[derive(Debug, Clone)]
-pub struct Step {
-    /// Who asks.
-    pub worker: WorkerId,
-    /// Tasks that are done with, at most [`MAX_BATCH`].
-    pub settle: Vec<Settlement>,
-    /// Leases to extend, at most [`MAX_BATCH`].
-    pub renew: Vec<Renewal>,
-    /// How many tasks may be handed out, at most [`MAX_BATCH`].
-    pub credits: usize,
-    /// The lease of tasks that do not ask for one of their own.
-    pub lease: Duration,
-}
-
-/// What became of one task under lease.
-#[derive(Debug, Clone)]
-pub struct Settlement {
-    /// The task.
-    pub id: TaskId,
-    /// Proof of the claim.
-    pub fence: Fence,
-    /// What became of it.
-    pub outcome: Outcome,
-}
-
-/// What became of an attempt.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// Done, with the JSON text of a result.
-    Completed {
-        /// JSON text.
-        result: Option<Bytes>,
-    },
-    /// The attempt failed (Q-L8).
-    Failed {
-        /// Why, in a line or a page; stores keep the first 2 KiB.
-        error: String,
-        /// Whether another attempt makes sense.
-        retryable: bool,
-        /// The wait before it, instead of the policy's.
-        retry_after: Option<Duration>,
-    },
-    /// Given back unfinished (Q-L6): the worker shuts down, or the brake is on.
-    Released,
-    /// Called off while it ran.
-    Cancelled {
-        /// Why.
-        reason: String,
-    },
-}
-
-// === impl Outcome ===
-
-impl Outcome {
-    /// A failed attempt, with what caused it, outermost first.
-    #[must_use]
-    pub fn failed(error: &str, causes: &[String], retryable: bool) -> Self {
-        Self::Failed { error: causes::join(error, causes), retryable, retry_after: None }
-    }
-}
-
-/// A lease to extend.
-#[derive(Debug, Clone)]
-pub struct Renewal {
-    /// The task.
-    pub id: TaskId,
-    /// Proof of the claim.
-    pub fence: Fence,
-    /// How long from now.
-    pub lease: Duration,
-}
-
-/// The answer to a [`Step`].
-#[derive(Debug, Clone)]
-pub struct StepReply {
-    /// For each settlement, in order.
-    pub settled: Vec<Settled>,
-    /// For each renewal, in order.
-    pub renewed: Vec<Renewed>,
-    /// Tasks handed out, in the order of the queue.
-    pub claimed: Vec<ClaimedTask>,
-    /// Time until the next delayed task is due, the next lease ends, or a rate limit lets the next task through, where
-    /// there is one. Zero: more was due than one
-    /// step takes; ask again at once.
-    pub next_due: Option<Duration>,
-    /// True when ready tasks remain that a claim could be handed at once, also in a paused queue. False when all that
-    /// remain are held back by the limits of the queue.
-    pub more_ready: bool,
-    /// True when the queue is paused.
-    pub paused: bool,
-    /// The store's clock.
-    pub now: Timestamp,
-}
-
-/// Whether a settlement was applied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Settled {
-    /// The task is now in this state.
-    Applied(TaskState),
-    /// The lease was lost; nothing changed.
-    LeaseLost,
-}
-
-/// Whether a lease was extended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Renewed {
-    /// Until then, with what the holder must do.
-    Extended {
-        /// When it ends now.
-        expires_at: Timestamp,
-        /// What the holder must do.
-        order: Option<Order>,
-    },
-    /// The lease was lost; stop working on it.
-    LeaseLost,
-}
-
-/// What the holder of a lease must do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
-    /// Stop, and settle as cancelled.
-    Cancel,
-    /// Stop, and release: the brake is on.
-    Pause,
 }
 
 /// Whom a brake holds.

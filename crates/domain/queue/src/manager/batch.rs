@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use futures::{StreamExt, future::join_all, stream};
 use trackside_core::{QueueName, TaskId};
 
-use super::{Extension, QueueManager, validate};
+use super::{Acknowledged, Extension, QueueManager, next, validate};
 use crate::{Error, Fence, MAX_BATCH, Outcome, Renewal, Renewed, Settled, Settlement, Step, StepReply, TaskState};
 
 /// A lease to extend, as its holder asks for it.
@@ -41,7 +41,7 @@ trait Item: Clone + Send + Sync {
     fn id(&self) -> TaskId;
     fn add_to(self, step: &mut Step);
     /// For each item of a step in its order; `None` when the lease is lost.
-    fn answers(reply: StepReply) -> Vec<Option<Self::Answer>>;
+    fn answers(items: &[&Self], reply: StepReply) -> Vec<Option<Self::Answer>>;
 }
 
 // === impl QueueManager ===
@@ -55,12 +55,33 @@ impl QueueManager {
     /// For each item as [`settle`](Self::settle), and [`Error::InvalidTask`] when a result is not JSON or too long. After
     /// a timeout its items may be settled or not; all of them may be repeated (Q-L4).
     pub async fn settle_many(&self, settlements: Vec<Settlement>) -> Vec<ItemResult<TaskState>> {
+        let verdicts = self.acknowledge_many(settlements).await;
+        verdicts.into_iter().map(|verdict| verdict.map(|acknowledged| acknowledged.state)).collect()
+    }
+
+    /// As [`settle_many`](Self::settle_many), and answers what completions brought, which
+    /// [`next_tasks`](Self::next_tasks) made ready.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn acknowledge_many(&self, settlements: Vec<Settlement>) -> Vec<ItemResult<Acknowledged>> {
         let checked = settlements.iter().map(|settlement| match &settlement.outcome {
-            Outcome::Completed { result: Some(result) } => validate::json("result", result, &self.inner.config),
+            Outcome::Completed { result: Some(result), .. } => validate::json("result", result, &self.inner.config),
             _ => Ok(()),
         });
         let refused = checked.map(Result::err).collect();
-        self.say(settlements, refused).await
+        let all = settlements.iter().enumerate();
+        let bringing: Vec<_> = all
+            .filter(|(_, settlement)| !settlement.outcome.next().is_empty())
+            .map(|(at, settlement)| (at, settlement.clone()))
+            .collect();
+        let verdicts = self.say(settlements, refused).await;
+        for (at, settlement) in &bringing {
+            if let Ok(acknowledged) = &verdicts[*at] {
+                next::count(settlement.outcome.next(), acknowledged.enqueued.iter().map(|next| &next.task));
+            }
+        }
+        verdicts
     }
 
     /// Extends any number of leases, of tasks in whatever queues, with a verdict for each in the same order.
@@ -132,7 +153,8 @@ impl QueueManager {
         for (places, reply) in join_all(queues).await.into_iter().flatten() {
             match reply {
                 Ok(reply) => {
-                    for (at, answer) in places.iter().zip(I::answers(reply)) {
+                    let said: Vec<&I> = places.iter().map(|at| &items[*at]).collect();
+                    for (at, answer) in places.iter().zip(I::answers(&said, reply)) {
                         verdicts[*at] = answer.map(Ok);
                     }
                 }
@@ -162,7 +184,7 @@ fn lease_lost<T>(id: TaskId) -> ItemResult<T> {
 // === impl Item for Settlement, Renewal ===
 
 impl Item for Settlement {
-    type Answer = TaskState;
+    type Answer = Acknowledged;
 
     fn id(&self) -> TaskId {
         self.id
@@ -172,12 +194,12 @@ impl Item for Settlement {
         step.settle.push(self);
     }
 
-    fn answers(reply: StepReply) -> Vec<Option<TaskState>> {
-        let answer = |settled| match settled {
-            Settled::Applied(state) => Some(state),
+    fn answers(items: &[&Self], reply: StepReply) -> Vec<Option<Acknowledged>> {
+        let answer = |(item, settled): (&&Self, &Settled)| match settled {
+            Settled::Applied(state) => Some(Acknowledged::of(*state, item, &reply)),
             Settled::LeaseLost => None,
         };
-        reply.settled.into_iter().map(answer).collect()
+        items.iter().zip(&reply.settled).map(answer).collect()
     }
 }
 
@@ -192,7 +214,7 @@ impl Item for Renewal {
         step.renew.push(self);
     }
 
-    fn answers(reply: StepReply) -> Vec<Option<Extension>> {
+    fn answers(_: &[&Self], reply: StepReply) -> Vec<Option<Extension>> {
         let answer = |renewed| match renewed {
             Renewed::Extended { expires_at, order } => {
                 Some(Extension { lease_expires_at: expires_at, orders: order.into_iter().collect() })

@@ -31,20 +31,29 @@ impl QueueManager {
             }
             before.insert(task.id);
         }
-        if wanted.is_empty() {
-            return Ok(());
-        }
-        let find = async |id, index| match self.home_of(id).await {
-            Err(error @ Error::UnknownPredecessor(_)) => Err(error.of_item(index)),
-            home => Ok((id, home?)),
-        };
-        let found = stream::iter(wanted).map(|(id, index)| find(id, index));
-        let homes: HashMap<TaskId, QueueName> = found.buffer_unordered(LOOKUPS).try_collect().await?;
+        let homes = self.find_homes(wanted, true).await?;
         for predecessor in tasks.iter_mut().flat_map(|task| &mut task.options.depends_on) {
             let home = homes.get(&predecessor.id).filter(|home| *home != queue);
             predecessor.queue = predecessor.queue.take().or_else(|| home.cloned());
         }
         Ok(())
+    }
+
+    /// The queues of tasks that are `wanted` by the item at that place. One of which nothing is known is refused, or left
+    /// out.
+    pub(super) async fn find_homes(
+        &self,
+        wanted: HashMap<TaskId, usize>,
+        is_strict: bool,
+    ) -> Result<HashMap<TaskId, QueueName>, Error> {
+        let find = async |id, index| match self.home_of(id).await {
+            Err(Error::UnknownPredecessor(_)) if !is_strict => Ok(None),
+            Err(error @ Error::UnknownPredecessor(_)) => Err(error.of_item(index)),
+            home => Ok(Some((id, home?))),
+        };
+        let found = stream::iter(wanted).map(|(id, index)| find(id, index));
+        let found: Vec<_> = found.buffer_unordered(LOOKUPS).try_collect().await?;
+        Ok(found.into_iter().flatten().collect())
     }
 
     /// Adds what one call may carry. A predecessor that could have been in this queue by its id is looked for in the

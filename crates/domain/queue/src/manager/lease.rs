@@ -1,6 +1,6 @@
 //! Leases for workers outside this process: claim with a long poll, then settle or extend by id and fence.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use bytes::Bytes;
 use tokio::{sync::oneshot, time::Instant};
@@ -82,7 +82,7 @@ impl QueueManager {
         if let Some(result) = &result {
             validate::json("result", result, &self.inner.config)?;
         }
-        self.settle(id, fence, Outcome::Completed { result }).await
+        self.settle(id, fence, Outcome::completed(result)).await
     }
 
     /// Reports a failed attempt. Answers [`TaskState::Failed`] when it will be tried again, [`TaskState::Dead`] when
@@ -170,7 +170,12 @@ impl QueueManager {
     /// Sends a step to the queue that holds the task: those heard of that may be it, then the one that is.
     ///
     /// A queue that does not hold the task refuses the fence, so that asking a wrong one changes nothing (Q-L4).
-    async fn at_home<T>(&self, id: TaskId, step: Step, accepted: fn(&StepReply) -> Option<T>) -> Result<T, Error> {
+    pub(super) async fn at_home<T>(
+        &self,
+        id: TaskId,
+        step: Step,
+        accepted: impl Fn(&StepReply) -> Option<T>,
+    ) -> Result<T, Error> {
         let known = self.inner.registry.homes(id);
         for queue in &known {
             if let Some(answer) = accepted(&self.inner.store.step(queue, step.clone()).await?) {
@@ -204,6 +209,7 @@ impl QueueManager {
 fn nothing_claimed() -> StepReply {
     StepReply {
         settled: Vec::new(),
+        next: HashMap::new(),
         renewed: Vec::new(),
         claimed: Vec::new(),
         next_due: None,

@@ -53,13 +53,36 @@ impl Queue {
         now: Timestamp,
         config: &Config,
     ) -> Result<Vec<Enqueued>, Error> {
-        let Plan { stands, keyed, holders, .. } = self.plan(tasks, now, config)?;
-        let tasks = &self.with_stands(tasks, &stands, now)?;
-        let fresh = || tasks.iter().zip(&stands).filter(|(_, stand)| stand.is_new).map(|(task, _)| task);
+        let plan = self.plan(tasks, now, config)?;
+        let tasks = with_stands(tasks, &plan.stands);
+        self.check_predecessors(&tasks, &plan.stands, now)?;
+        let fresh = || tasks.iter().zip(&plan.stands).filter(|(_, stand)| stand.is_new).map(|(task, _)| task);
         let count = fresh().count();
         if count > 0 && self.is_full(count + intake.more_to_come, fresh().map(bytes_of).sum()) {
             return Err(Error::QueueFull { retry_after: limits::FULL_RETRY_AFTER });
         }
+        let mut answers = self.apply(&tasks, plan, now);
+        self.resolve(now, config);
+        for answer in answers.iter_mut().filter(|answer| !answer.replayed) {
+            answer.state = self.state(answer.id, now).unwrap_or(answer.state);
+        }
+        Ok(answers)
+    }
+
+    /// Adds tasks that are refused neither for want of room nor for what they wait for (Q-L23).
+    pub(super) fn take_in(
+        &mut self,
+        tasks: &[NewTask],
+        now: Timestamp,
+        config: &Config,
+    ) -> Result<Vec<Enqueued>, Error> {
+        let plan = self.plan(tasks, now, config)?;
+        let tasks = with_stands(tasks, &plan.stands);
+        Ok(self.apply(&tasks, plan, now))
+    }
+
+    fn apply(&mut self, tasks: &[NewTask], plan: Plan, now: Timestamp) -> Vec<Enqueued> {
+        let Plan { stands, keyed, holders, .. } = plan;
         for named in keyed {
             self.keys.name(named);
         }
@@ -72,12 +95,7 @@ impl Queue {
             let state = self.state(stand.id, now).unwrap_or(TaskState::Completed);
             Enqueued { id: stand.id, state, replayed: !stand.is_new }
         };
-        let mut answers: Vec<Enqueued> = tasks.iter().zip(stands).map(add).collect();
-        self.resolve(now, config);
-        for answer in answers.iter_mut().filter(|answer| !answer.replayed) {
-            answer.state = self.state(answer.id, now).unwrap_or(answer.state);
-        }
-        Ok(answers)
+        tasks.iter().zip(stands).map(add).collect()
     }
 
     /// What is to be done about each task.
@@ -137,23 +155,23 @@ impl Queue {
             || self.policy.max_bytes.is_some_and(|most| self.bytes.saturating_add(bytes) > most)
     }
 
-    /// The tasks, waiting for what stands for those that they name; refused when one waits for a task of which nothing
-    /// is known.
-    fn with_stands(&self, tasks: &[NewTask], stands: &[Stand], now: Timestamp) -> Result<Vec<NewTask>, Error> {
-        let (mut before, mut tasks) = (HashMap::new(), tasks.to_vec());
-        for (index, (task, stand)) in tasks.iter_mut().zip(stands).enumerate() {
-            for predecessor in &mut task.options.depends_on {
-                match before.get(&predecessor.id) {
-                    Some(known) => predecessor.id = *known,
-                    None if stand.is_new && !self.knows(predecessor, now) => {
-                        return Err(Error::UnknownPredecessor(predecessor.id).of_item(index));
-                    }
-                    None => {}
+    /// Refuses a new task that is to wait for one of which nothing is known.
+    fn check_predecessors(&self, tasks: &[NewTask], stands: &[Stand], now: Timestamp) -> Result<(), Error> {
+        let mut before = BTreeSet::new();
+        for (index, (task, stand)) in tasks.iter().zip(stands).enumerate() {
+            for predecessor in task.options.depends_on.iter().filter(|_| stand.is_new) {
+                if !before.contains(&predecessor.id) && !self.knows(predecessor, now) {
+                    return Err(Error::UnknownPredecessor(predecessor.id).of_item(index));
                 }
             }
-            before.entry(task.id).or_insert(stand.id);
+            before.insert(stand.id);
         }
-        Ok(tasks)
+        Ok(())
+    }
+
+    /// The task that holds a unique key.
+    pub(super) fn holder(&self, digest: u128) -> Option<TaskId> {
+        self.holders.get(&digest).copied()
     }
 
     fn add(&mut self, new: &NewTask, now: Timestamp) {
@@ -187,6 +205,18 @@ impl Queue {
         };
         self.move_to(new.id, destination);
     }
+}
+
+/// The tasks, waiting for what stands for those that they name.
+fn with_stands(tasks: &[NewTask], stands: &[Stand]) -> Vec<NewTask> {
+    let (mut before, mut tasks) = (HashMap::new(), tasks.to_vec());
+    for (task, stand) in tasks.iter_mut().zip(stands) {
+        for predecessor in &mut task.options.depends_on {
+            predecessor.id = before.get(&predecessor.id).copied().unwrap_or(predecessor.id);
+        }
+        before.entry(task.id).or_insert(stand.id);
+    }
+    tasks
 }
 
 /// About what a task takes, as a store that writes it down would count.

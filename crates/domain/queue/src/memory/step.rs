@@ -1,19 +1,24 @@
 //! A worker's round trip in memory: settle, renew, promote, reap, claim.
 
-use std::time::Duration;
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use trackside_core::{TaskId, Timestamp};
 
 use super::queue::{Destination, Ending, Grace, Lease, Place, Queue};
 use crate::{
-    ClaimedTask, Config, Fence, Order, Outcome, Renewal, Renewed, Settled, Settlement, Step, StepReply, TaskState,
-    limits,
+    ClaimedTask, Config, Enqueued, Fence, Order, Outcome, Renewal, Renewed, Settled, Settlement, Step, StepReply,
+    TaskState, limits,
     limits::{MAX_PROMOTED, MAX_REAPED},
 };
 
 /// What settlements took out of the hands of workers.
 #[derive(Debug, Default)]
 struct Left {
+    /// Completions that were applied, by their place.
+    completed: HashSet<usize>,
     released: Vec<TaskId>,
     tenants: Vec<String>,
 }
@@ -22,9 +27,22 @@ impl Queue {
     pub(super) fn step(&mut self, step: &Step, now: Timestamp, config: &Config) -> StepReply {
         self.forget_expired(now);
         let mut left = Left::default();
-        let settled = step.settle.iter().map(|item| self.settle(item, now, config, &mut left)).collect();
+        let settled: Vec<_> = step
+            .settle
+            .iter()
+            .enumerate()
+            .map(|(at, item)| {
+                let is_held = self.is_held(item);
+                let settled = self.settle(item, now, config, &mut left);
+                if is_held && settled == Settled::Applied(TaskState::Completed) {
+                    left.completed.insert(at);
+                }
+                settled
+            })
+            .collect();
         self.free_places(&left.tenants);
         self.return_to_head(&left.released);
+        let next = self.bring(&step.settle, &settled, &left, now, config);
         let renewed = step.renew.iter().map(|item| self.renew(item, now)).collect();
         self.promote(now);
         self.note_stall(now, config);
@@ -36,6 +54,7 @@ impl Queue {
         let is_open = self.paused || self.opens(now).is_ok();
         StepReply {
             settled,
+            next,
             renewed,
             claimed,
             next_due: self.next_due(now),
@@ -43,6 +62,34 @@ impl Queue {
             paused: self.paused,
             now,
         }
+    }
+
+    fn is_held(&self, item: &Settlement) -> bool {
+        let place = self.tasks.get(&item.id).map(|task| &task.place);
+        matches!(place, Some(Place::Active(lease)) if lease.fence == item.fence)
+    }
+
+    /// What the completions bring; of those that are repeated, where it is.
+    fn bring(
+        &mut self,
+        settle: &[Settlement],
+        settled: &[Settled],
+        left: &Left,
+        now: Timestamp,
+        config: &Config,
+    ) -> HashMap<TaskId, Vec<Enqueued>> {
+        let mut brought = HashMap::new();
+        for (at, (item, answer)) in settle.iter().zip(settled).enumerate() {
+            if item.outcome.next().is_empty() || *answer != Settled::Applied(TaskState::Completed) {
+                continue;
+            }
+            let enqueued = match left.completed.contains(&at) {
+                true => self.enqueue_next(item, now, config),
+                false => self.enqueued_next(item, now),
+            };
+            brought.insert(item.id, enqueued);
+        }
+        brought
     }
 
     fn settle(&mut self, item: &Settlement, now: Timestamp, config: &Config, left: &mut Left) -> Settled {
@@ -64,7 +111,7 @@ impl Queue {
         left.tenants.extend(task.new.options.tenant_id.clone());
         let ending = |state, result, error| Ending { state, result, error, at: now, retention: config.retention };
         match (&item.outcome, task.cancel.clone()) {
-            (Outcome::Completed { result }, _) => {
+            (Outcome::Completed { result, .. }, _) => {
                 self.finish(item.id, ending(TaskState::Completed, result.clone(), None));
                 Settled::Applied(TaskState::Completed)
             }

@@ -125,6 +125,7 @@ impl Queue {
             expires_at: options.expires_at.map(limits::due),
             tags: options.tags.clone(),
             correlation_id: limits::correlation(task.new.id, options.correlation_id.as_ref()),
+            traceparent: options.traceparent.clone(),
         }
     }
 }

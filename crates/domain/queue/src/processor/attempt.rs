@@ -6,9 +6,10 @@ use bytes::Bytes;
 use futures::FutureExt;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use trackside_core::QueueName;
 
 use super::{StopReason, TaskContext, TaskFailure, TaskHandler, context::StopSignal};
-use crate::{ClaimedTask, Fence, Outcome};
+use crate::{ClaimedTask, Fence, NewTask, Outcome};
 
 /// What a handler is run with.
 pub(super) struct Attempt {
@@ -29,6 +30,8 @@ pub(super) struct Attempt {
 pub(super) struct Ended {
     pub(super) fence: Fence,
     pub(super) verdict: Verdict,
+    /// The tasks that a result brings.
+    pub(super) next: Vec<(QueueName, NewTask)>,
     pub(super) elapsed: Duration,
 }
 
@@ -49,7 +52,7 @@ impl Attempt {
     pub(super) async fn run(self) -> Ended {
         let started = Instant::now();
         let verdict = self.verdict().await;
-        Ended { fence: self.task.fence, verdict, elapsed: started.elapsed() }
+        Ended { fence: self.task.fence, verdict, next: self.context.take_next(), elapsed: started.elapsed() }
     }
 
     async fn verdict(&self) -> Verdict {
@@ -85,11 +88,16 @@ impl Verdict {
         result.map_or_else(|panic| Self::Panicked(panic_message(&*panic)), Self::Returned)
     }
 
-    /// What becomes of the task: a result counts however late it comes; otherwise the reason to stop decides, and
-    /// otherwise the failure.
-    pub(super) fn outcome(self, stop: Option<StopReason>, timeout: Duration) -> Outcome {
+    /// What becomes of the task: a result counts however late it comes, and brings what is next; otherwise the reason
+    /// to stop decides, and otherwise the failure.
+    pub(super) fn outcome(
+        self,
+        stop: Option<StopReason>,
+        timeout: Duration,
+        next: Vec<(QueueName, NewTask)>,
+    ) -> Outcome {
         let failure = match (self, stop) {
-            (Self::Returned(Ok(result)), _) => return Outcome::Completed { result },
+            (Self::Returned(Ok(result)), _) => return Outcome::Completed { result, next },
             (_, Some(StopReason::Cancelled)) => {
                 return Outcome::Cancelled { reason: "cancelled while it ran".to_owned() };
             }
@@ -141,8 +149,8 @@ mod tests {
     #[test]
     fn a_result_counts_even_after_the_order_to_stop() {
         for stop in [None, Some(StopReason::TimedOut), Some(StopReason::Cancelled), Some(StopReason::Paused)] {
-            let outcome = Verdict::Returned(Ok(None)).outcome(stop, LIMIT);
-            assert_eq!(outcome, Outcome::Completed { result: None }, "{stop:?}");
+            let outcome = Verdict::Returned(Ok(None)).outcome(stop, LIMIT, vec![]);
+            assert_eq!(outcome, Outcome::completed(None), "{stop:?}");
         }
     }
 
@@ -150,22 +158,22 @@ mod tests {
     fn without_a_result_the_reason_to_stop_decides() {
         let failure = || Verdict::Returned(Err(TaskFailure::permanent("stopped half way")));
         for stop in [StopReason::Paused, StopReason::ShuttingDown, StopReason::LeaseLost] {
-            assert_eq!(failure().outcome(Some(stop), LIMIT), Outcome::Released, "{stop:?}");
-            assert_eq!(Verdict::Abandoned.outcome(Some(stop), LIMIT), Outcome::Released, "{stop:?}");
+            assert_eq!(failure().outcome(Some(stop), LIMIT, vec![]), Outcome::Released, "{stop:?}");
+            assert_eq!(Verdict::Abandoned.outcome(Some(stop), LIMIT, vec![]), Outcome::Released, "{stop:?}");
         }
-        assert!(matches!(failure().outcome(Some(StopReason::Cancelled), LIMIT), Outcome::Cancelled { .. }));
+        assert!(matches!(failure().outcome(Some(StopReason::Cancelled), LIMIT, vec![]), Outcome::Cancelled { .. }));
         let timed_out = failed("timed out after 1500 ms", true, None);
-        assert_eq!(failure().outcome(Some(StopReason::TimedOut), LIMIT), timed_out);
+        assert_eq!(failure().outcome(Some(StopReason::TimedOut), LIMIT, vec![]), timed_out);
     }
 
     #[test]
     fn a_failure_says_whether_and_when_to_try_again() {
-        let outcome = |failure| Verdict::Returned(Err(failure)).outcome(None, LIMIT);
+        let outcome = |failure| Verdict::Returned(Err(failure)).outcome(None, LIMIT, vec![]);
         assert_eq!(outcome(TaskFailure::retryable("busy")), failed("busy", true, None));
         assert_eq!(outcome(TaskFailure::permanent("no such page")), failed("no such page", false, None));
         let later = Duration::from_secs(7);
         assert_eq!(outcome(TaskFailure::RetryAfter(later, "slow down".into())), failed("slow down", true, Some(later)));
-        let panicked = Verdict::Panicked("index out of bounds".into()).outcome(None, LIMIT);
+        let panicked = Verdict::Panicked("index out of bounds".into()).outcome(None, LIMIT, vec![]);
         assert_eq!(panicked, failed("handler panicked: index out of bounds", true, None));
     }
 }

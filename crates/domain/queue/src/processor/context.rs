@@ -2,12 +2,13 @@
 
 use std::{
     fmt,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use tokio_util::sync::CancellationToken;
+use trackside_core::{QueueName, TaskId};
 
-use crate::ClaimedTask;
+use crate::{ClaimedTask, Config, Error, NewTask, QueueManager, manager::Parent};
 
 /// Why a handler must stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -60,6 +61,10 @@ pub struct TaskContext {
     task: Arc<ClaimedTask>,
     stop: StopSignal,
     progress: Option<Arc<dyn ProgressSink>>,
+    /// The queues of the processor, where there is one.
+    queues: Option<QueueManager>,
+    /// What follows when the attempt ends with a result.
+    next: Arc<Mutex<Vec<(QueueName, NewTask)>>>,
 }
 
 /// A stop order and its reason. The first reason counts.
@@ -89,13 +94,63 @@ impl StopReason {
 
 impl TaskContext {
     pub(super) fn new(task: Arc<ClaimedTask>, stop: StopSignal, progress: Option<Arc<dyn ProgressSink>>) -> Self {
-        Self { task, stop, progress }
+        Self { task, stop, progress, queues: None, next: Arc::default() }
     }
 
     /// The context of a task outside a processor, for testing a handler: nothing stops it and progress goes nowhere.
     #[must_use]
     pub fn detached(task: ClaimedTask) -> Self {
         Self::new(Arc::new(task), StopSignal::default(), None)
+    }
+
+    pub(super) fn within(self, queues: QueueManager) -> Self {
+        Self { queues: Some(queues), ..self }
+    }
+
+    /// What was to follow, at the end of the attempt.
+    pub(super) fn take_next(&self) -> Vec<(QueueName, NewTask)> {
+        std::mem::take(&mut *self.next.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Enqueues a task with the completion of this one: in the same step, and only if that is accepted. Of an attempt that
+    /// does not end with a result nothing follows, nor of what is said after the handler has returned.
+    ///
+    /// Answers its id, which follows from this claim and replaces the one that it came with. It may wait for tasks that
+    /// were given here before it, by these ids, and for others of its queue. What it does not say of user, project,
+    /// tenant, correlation and trace it has from this task.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use trackside_queue::{ClaimedTask, NewTask, TaskContext, TaskFailure, TaskOptions};
+    ///
+    /// async fn collect(task: &ClaimedTask, context: &TaskContext) -> Result<Option<Bytes>, TaskFailure> {
+    ///     let render = context
+    ///         .enqueue_next(&task.queue, NewTask::new(&task.queue, "report.render", "{}"))
+    ///         .map_err(TaskFailure::permanent)?;
+    ///     let mail = NewTask::new(&task.queue, "report.mail", "{}")
+    ///         .with(TaskOptions { depends_on: vec![render.into()], ..TaskOptions::default() });
+    ///     context.enqueue_next(&task.queue, mail).map_err(TaskFailure::permanent)?;
+    ///     Ok(None)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::InvalidTask`]; [`Error::BatchTooLarge`] beyond [`MAX_NEXT`](crate::MAX_NEXT) tasks or
+    /// [`MAX_BATCH`](crate::MAX_BATCH) dependencies.
+    pub fn enqueue_next(&self, queue: &QueueName, task: NewTask) -> Result<TaskId, Error> {
+        let default = Config::default();
+        let config = self.queues.as_ref().map_or(&default, QueueManager::config);
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let task = Parent::of_claim(&self.task).next(&next, queue, task, config)?;
+        let id = task.id;
+        next.push((queue.clone(), task));
+        Ok(id)
+    }
+
+    /// The tasks that will follow, each with its queue: for testing a handler.
+    #[must_use]
+    pub fn next(&self) -> Vec<(QueueName, NewTask)> {
+        self.next.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The task.

@@ -58,7 +58,7 @@ impl Unsettled {
             Settled::Applied(state) => {
                 metrics::finished(task, state);
                 let (result, error) = match self.outcome {
-                    Outcome::Completed { result } => (result, None),
+                    Outcome::Completed { result, .. } => (result, None),
                     Outcome::Failed { error, .. } => (None, Some(error)),
                     Outcome::Cancelled { reason } => (None, Some(reason)),
                     Outcome::Released => (None, None),

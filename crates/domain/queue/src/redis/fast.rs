@@ -51,18 +51,22 @@ impl Usual {
 
 impl Inner {
     /// The script for a step, what it is told, and for how many credits.
-    pub(super) fn any_step_call<'k>(&self, line: &'k Line, step: &Step) -> (&'static Script, Call<'k>, usize) {
+    pub(super) fn any_step_call<'k>(
+        &self,
+        line: &'k Line,
+        step: &Step,
+    ) -> Result<(&'static Script, Call<'k>, usize), Error> {
         match self.fast_step_call(line, step) {
-            Some((call, credits)) => (&FAST_STEP, call, credits),
+            Some((call, credits)) => Ok((&FAST_STEP, call, credits)),
             None => {
-                let (call, credits) = self.step_call(line, step);
-                (&STEP, call, credits)
+                let (call, credits) = self.step_call(line, step)?;
+                Ok((&STEP, call, credits))
             }
         }
     }
 
     fn fast_step_call<'k>(&self, line: &'k Line, step: &Step) -> Option<(Call<'k>, usize)> {
-        let is_completed = |outcome: &Outcome| matches!(outcome, Outcome::Completed { .. });
+        let is_completed = |outcome: &Outcome| matches!(outcome, Outcome::Completed { next, .. } if next.is_empty());
         if !step.renew.is_empty() || !step.settle.iter().all(|it| is_completed(&it.outcome)) || !line.steps.next() {
             return None;
         }
@@ -75,7 +79,7 @@ impl Inner {
             .arg(limits::millis(self.config.stall_threshold))
             .arg(step.settle.len());
         for settlement in &step.settle {
-            let Outcome::Completed { result } = &settlement.outcome else { return None };
+            let Outcome::Completed { result, .. } = &settlement.outcome else { return None };
             let mut stored = Vec::new();
             compress::pack(&mut stored, result.as_deref().unwrap_or_default(), self.config.compress_above);
             call = call.id(settlement.id).arg(settlement.fence.0).bucket(settlement.id).arg(stored);

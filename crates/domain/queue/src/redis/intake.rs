@@ -4,12 +4,12 @@ use trackside_core::{QueueName, TaskId};
 use trackside_redis::Reply;
 
 use super::{
-    attributes,
+    Inner, Line, attributes,
     call::{Call, failed, unexpected},
     record::{self, Record},
-    scripts::ENQUEUE,
+    scripts::{ENQUEUE, ENQUEUE_DURABLY},
 };
-use crate::{Config, Due, Enqueued, Error, NewTask, TaskState, idempotency, limits};
+use crate::{Config, Due, Durability, Enqueued, Error, Intake, NewTask, TaskState, idempotency, limits};
 
 /// The answer to a task before the states of those that have ended are looked up.
 #[derive(Debug, Clone, Copy)]
@@ -77,30 +77,43 @@ pub(super) fn write_edges<'k>(mut call: Call<'k>, queue: &QueueName, tasks: &[Ne
 
 /// The answers of the script, in the order of the tasks.
 pub(super) fn read(reply: Reply, tasks: &[NewTask]) -> Result<TakenIn, Error> {
-    let answers = reply.into_array().map_err(|error| failed(ENQUEUE.name(), error))?;
+    let answers = reply.into_array().map_err(shape)?;
     let mut answers = answers.into_iter();
     let mut read = Vec::with_capacity(tasks.len());
     for task in tasks {
         let answer = answers.next().ok_or_else(|| unexpected(&ENQUEUE, "not one answer for each task"))?;
-        let answer = answer.into_string().map_err(|error| failed(ENQUEUE.name(), error))?;
-        let (letter, known) = answer.split_at_checked(1).ok_or_else(|| unexpected(&ENQUEUE, "no state"))?;
-        if letter == "!" && known == "full" {
+        let answer = answer.into_string().map_err(shape)?;
+        if answer == "!full" {
             return Err(Error::QueueFull { retry_after: limits::FULL_RETRY_AFTER });
         }
-        if matches!(letter, "!" | "*" | ">") {
-            return refusal(letter, answers);
+        if matches!(&*answer, "!" | "*" | ">") {
+            return refusal(&answer, answers);
         }
-        read.push(match letter {
-            "?" => Answer::Ended(TaskId::from_key(known)?),
-            _ => Answer::Known(enqueued(task.id, letter, known)?),
-        });
+        read.push(read_answer(&answer, task)?);
     }
     Ok(TakenIn::Answers(read))
 }
 
+/// What the script says of one task.
+pub(super) fn answer(reply: Reply, task: &NewTask) -> Result<Answer, Error> {
+    read_answer(&reply.into_string().map_err(shape)?, task)
+}
+
+fn read_answer(answer: &str, task: &NewTask) -> Result<Answer, Error> {
+    let (letter, known) = answer.split_at_checked(1).ok_or_else(|| unexpected(&ENQUEUE, "no state"))?;
+    Ok(match letter {
+        "?" => Answer::Ended(TaskId::from_key(known)?),
+        _ => Answer::Known(enqueued(task.id, letter, known)?),
+    })
+}
+
+/// What is said of an answer that has another shape.
+pub(super) fn shape(error: trackside_redis::Error) -> Error {
+    failed(ENQUEUE.name(), error)
+}
+
 /// Why nothing was added.
 fn refusal(letter: &str, mut rest: impl Iterator<Item = Reply>) -> Result<TakenIn, Error> {
-    let shape = |error| failed(ENQUEUE.name(), error);
     let mut next = || rest.next().ok_or_else(|| unexpected(&ENQUEUE, "half a refusal"));
     let position = next()?.as_u64().map_err(shape)?;
     let index = usize::try_from(position.saturating_sub(1)).unwrap_or(usize::MAX);
@@ -127,6 +140,40 @@ impl Answer {
         match self {
             Self::Known(known) => known,
             Self::Ended(id) => Enqueued { id, state: state.unwrap_or(TaskState::Completed), replayed: true },
+        }
+    }
+}
+
+// === impl Inner ===
+
+impl Inner {
+    /// One call, and another one for each task that others of the call wait for and for which an earlier one stands. The
+    /// answers, and whether they are as durable as asked for.
+    pub(super) async fn take_in(
+        &self,
+        line: &Line,
+        mut tasks: Vec<NewTask>,
+        intake: Intake,
+    ) -> Result<(Vec<Answer>, bool), Error> {
+        loop {
+            let mut call = self.call(line).arg(tasks.len()).arg(intake.more_to_come).arg("1");
+            for task in &tasks {
+                call = write(call, task, &self.config)?;
+            }
+            let call = write_edges(call, &line.name, &tasks);
+            let (reply, is_reached) = match intake.durability {
+                Durability::None => (call.run(self, &ENQUEUE).await?, true),
+                durability => call.run_durably(self, &ENQUEUE_DURABLY, durability).await?,
+            };
+            let (given, known) = match read(reply, &tasks)? {
+                TakenIn::Answers(answers) => return Ok((answers, is_reached)),
+                TakenIn::Stand { given, known } => (given, known),
+            };
+            for predecessor in tasks.iter_mut().flat_map(|task| &mut task.options.depends_on) {
+                if predecessor.id == given {
+                    predecessor.id = known;
+                }
+            }
         }
     }
 }

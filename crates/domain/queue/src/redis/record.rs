@@ -209,6 +209,7 @@ impl Record {
             expires_at: attributes::read_expiry(&header.attributes),
             tags: header.tags,
             correlation_id: limits::correlation(id, header.correlation_id.as_ref()),
+            traceparent: header.traceparent,
         }
     }
 

@@ -31,9 +31,11 @@ script!(ENQUEUE, "queue.enqueue":
 script!(ENQUEUE_DURABLY, "queue.enqueue_durably": "durable.lua",
     "links.lua", "rules.lua", "fair.lua", "age.lua", "ready.lua", "tenants.lua", "unique.lua", "kept.lua", "ended.lua",
     "why.lua", "tell.lua", "resolve.lua", "known.lua", "first.lua", "predecessors.lua", "accept.lua", "enqueue.lua");
+// `accept.lua` comes before `history.lua`: each of them has something of its own to remember.
 script!(STEP, "queue.step":
     "links.lua", "rules.lua", "fair.lua", "age.lua", "ready.lua", "braked.lua", "tenants.lua", "unique.lua", "kept.lua",
-    "ended.lua", "why.lua", "tell.lua", "resolve.lua", "history.lua", "step/attempt.lua", "step/settle.lua",
+    "ended.lua", "why.lua", "tell.lua", "resolve.lua", "known.lua", "first.lua", "predecessors.lua", "accept.lua",
+    "history.lua", "step/attempt.lua", "step/settle.lua", "step/next.lua",
     "step/renew.lua", "step/promote.lua", "step/reap.lua", "foreign.lua", "step/adopt.lua", "step/lease.lua",
     "step/expire.lua", "step/claim.lua", "turns.lua", "step/allow.lua", "step/draw.lua",
     "step/choose.lua", "step/oldest.lua", "step/within.lua", "step/open.lua", "step/step.lua");

@@ -8,7 +8,7 @@ use trackside_redis::Reply;
 use super::{
     Inner, Line,
     call::{Call, failed, unexpected},
-    compress,
+    compress, next,
     record::{self, Claim, Record, UNREADABLE},
     scripts::{SCRIPT_TASKS, STEP},
 };
@@ -48,15 +48,17 @@ enum Left {
 impl Inner {
     /// Settles and renews in rounds of [`SCRIPT_TASKS`], then claims, in as many further rounds as it takes.
     pub(super) async fn step(&self, line: &Line, step: Step) -> Result<StepReply, Error> {
-        let mut settle = step.settle.chunks(SCRIPT_TASKS);
+        let mut settle = &*step.settle;
         let mut renew = step.renew.chunks(SCRIPT_TASKS);
         let (mut settled, mut renewed) = (Vec::with_capacity(step.settle.len()), Vec::with_capacity(step.renew.len()));
-        let mut own_settlements = Vec::new();
+        let (mut own_settlements, mut brought) = (Vec::new(), HashMap::new());
         loop {
-            let is_last = settle.len() <= 1 && renew.len() <= 1;
+            let (some, rest) = settle.split_at(next::part_len(settle));
+            settle = rest;
+            let is_last = settle.is_empty() && renew.len() <= 1;
             let part = Step {
                 worker: step.worker.clone(),
-                settle: settle.next().unwrap_or_default().to_vec(),
+                settle: some.to_vec(),
                 renew: renew.next().unwrap_or_default().to_vec(),
                 credits: if is_last { step.credits } else { 0 },
                 lease: step.lease,
@@ -64,11 +66,12 @@ impl Inner {
             let mut round = self.round(line, part).await?;
             settled.append(&mut round.reply.settled);
             renewed.append(&mut round.reply.renewed);
+            brought.extend(std::mem::take(&mut round.reply.next));
             own_settlements.append(&mut round.settle);
             self.call_off(line, std::mem::take(&mut round.doomed)).await;
             if is_last {
                 let mut reply = Box::pin(self.follow_up(line, &step, round, own_settlements)).await;
-                (reply.settled, reply.renewed) = (settled, renewed);
+                (reply.settled, reply.renewed, reply.next) = (settled, renewed, brought);
                 return Ok(reply);
             }
         }
@@ -119,19 +122,19 @@ impl Inner {
 
     /// One run of the script, for at most [`SCRIPT_TASKS`] of the credits.
     async fn round(&self, line: &Line, step: Step) -> Result<Round, Error> {
-        let (script, call, credits) = self.any_step_call(line, &step);
+        let (script, call, credits) = self.any_step_call(line, &step)?;
         let reply = call.run(self, script).await?;
         if !reply.is_nil() {
             return self.read_round(line, &step, credits, reply);
         }
         line.steps.refuted();
-        let (call, credits) = self.step_call(line, &step);
+        let (call, credits) = self.step_call(line, &step)?;
         let reply = call.run(self, &STEP).await?;
         self.read_round(line, &step, credits, reply)
     }
 
     /// What the script is told, and for how many credits.
-    pub(super) fn step_call<'k>(&self, line: &'k Line, step: &Step) -> (Call<'k>, usize) {
+    pub(super) fn step_call<'k>(&self, line: &'k Line, step: &Step) -> Result<(Call<'k>, usize), Error> {
         let config = &self.config;
         let credits = step.credits.min(SCRIPT_TASKS);
         let expected = line.foreign_steps.load(Ordering::Relaxed);
@@ -157,14 +160,15 @@ impl Inner {
         for _ in 0..spare {
             call = call.id(TaskId::generate(&line.name));
         }
-        (call, credits)
+        Ok((next::write(call, line, &step.settle, config)?, credits))
     }
 
     fn read_round(&self, line: &Line, step: &Step, credits: usize, reply: Reply) -> Result<Round, Error> {
-        let mut round = read(reply, &line.name, step.lease, &self.config).map_err(|error| match error {
+        let (mut round, brought) = read(reply, &line.name, step.lease, &self.config).map_err(|error| match error {
             Unread::Shape(error) => failed(STEP.name(), error),
             Unread::Meaning(what) => unexpected(&STEP, what),
         })?;
+        round.reply.next = next::read(brought, line, &step.settle)?;
         match round.left {
             Some(Left::Foreign) => line.foreign_steps.store(EXPECT_FOREIGN, Ordering::Relaxed),
             Some(Left::Unusual) => line.steps.refuted(),
@@ -193,7 +197,7 @@ fn write_settlement<'k>(call: Call<'k>, settlement: &Settlement, compress_above:
     let call = call.id(settlement.id).arg(settlement.fence.0);
     let code = |call: Call<'k>, letter: &str| call.arg(letter).bucket(settlement.id);
     match &settlement.outcome {
-        Outcome::Completed { result } => {
+        Outcome::Completed { result, .. } => {
             let mut stored = Vec::new();
             compress::pack(&mut stored, result.as_deref().unwrap_or_default(), compress_above);
             code(call, "c").arg(stored).arg("")
@@ -223,8 +227,9 @@ impl From<trackside_redis::Error> for Unread {
     }
 }
 
-fn read(reply: Reply, queue: &QueueName, usual_lease: Duration, config: &Config) -> Result<Round, Unread> {
-    let [settled, renewed, rows, next_due, more_ready, paused, now, left, cancelled, is_limited, doomed] =
+/// What the script answered, and what it said of the tasks that completions brought.
+fn read(reply: Reply, queue: &QueueName, usual_lease: Duration, config: &Config) -> Result<(Round, Reply), Unread> {
+    let [settled, renewed, rows, next_due, more_ready, paused, now, left, cancelled, is_limited, doomed, brought] =
         reply.into_array_of()?;
     let now = Timestamp::from_millis(now.as_u64()?);
     let mut settle = Vec::new();
@@ -266,14 +271,15 @@ fn read(reply: Reply, queue: &QueueName, usual_lease: Duration, config: &Config)
     let doomed = chunks::<2>(doomed)?.into_iter().map(read_doomed).collect::<Result<_, _>>()?;
     let next_due = u64::try_from(next_due.as_int()?).ok().map(Duration::from_millis);
     let (more_ready, paused) = (more_ready.as_bool()?, paused.as_bool()?);
-    let reply = StepReply { settled, renewed, claimed, next_due, more_ready, paused, now };
+    let next = HashMap::new();
+    let reply = StepReply { settled, next, renewed, claimed, next_due, more_ready, paused, now };
     let is_limited = is_limited.as_bool()?;
     let left = match left.as_int()? {
         0 => None,
         1 => Some(Left::Foreign),
         _ => Some(Left::Unusual),
     };
-    Ok(Round { reply, left, is_filled: false, is_limited, settle, doomed })
+    Ok((Round { reply, left, is_filled: false, is_limited, settle, doomed }, brought))
 }
 
 fn read_settled(reply: Reply) -> Result<Settled, Unread> {

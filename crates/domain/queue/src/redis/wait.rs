@@ -53,7 +53,7 @@ impl Inner {
             Some(connection) => connection,
             None => self.redis.blocking(OPERATION).map_err(|error| failed(OPERATION, error))?,
         };
-        let (script, call, credits) = self.any_step_call(line, step);
+        let (script, call, credits) = self.any_step_call(line, step)?;
         let answer = Box::pin(self.wait_and_run(&connection, line, (script, &call), &step.worker, patience, hurry));
         let (waited, ran) = answer.await?;
         self.waits.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);

@@ -131,7 +131,7 @@ async fn eight_thousand_and_one_tasks_in_one_call_are_handed_out_in_their_order(
         let lease = Duration::from_millis(HOUR_MS);
         let step = Step { worker: WorkerId::generate("row"), settle, renew: vec![], credits: MAX_BATCH, lease };
         let reply = flood.store.step(&flood.row.queue, step).await.unwrap();
-        let outcome = Outcome::Completed { result: None };
+        let outcome = Outcome::completed(None);
         let settlement = |task: &trackside_queue::ClaimedTask| {
             flood.journal.write(Event::Run, task.id, task.fence.0);
             Settlement { id: task.id, fence: task.fence, outcome: outcome.clone() }

@@ -29,7 +29,7 @@ pub(crate) async fn claim(store: &dyn QueueStore, queue: &QueueName, credits: us
 }
 
 pub(crate) fn complete(claimed: &[ClaimedTask]) -> Step {
-    let outcome = Outcome::Completed { result: Some(Bytes::from_static(b"true")) };
+    let outcome = Outcome::completed(Some(Bytes::from_static(b"true")));
     let settle = claimed.iter().map(|it| Settlement { id: it.id, fence: it.fence, outcome: outcome.clone() });
     Step { settle: settle.collect(), ..step(0) }
 }

@@ -323,7 +323,7 @@ async fn many_settlements_find_their_queues_and_each_has_a_verdict_of_its_own() 
     let queues = QueueManager::new(Arc::clone(&wire) as Arc<dyn QueueStore>, bench.queues.config().clone());
     let done = |id, fence, result: &'static str| {
         let result = Some(result.into());
-        Settlement { id, fence, outcome: Outcome::Completed { result } }
+        Settlement { id, fence, outcome: Outcome::completed(result) }
     };
 
     let extend = |id, fence| ExtendRequest { id, fence, lease: None };

@@ -10,8 +10,8 @@ use std::{
 
 use tokio::time::{Instant, sleep};
 use trackside_queue::{
-    ClaimedTask, Handlers, ProcessorConfig, ProgressReport, ProgressSink, RetryPolicy, TaskFailure, TaskOptions,
-    TaskState, handler_fn,
+    ClaimedTask, Handlers, NewTask, ProcessorConfig, ProgressReport, ProgressSink, RetryPolicy, TaskFailure,
+    TaskOptions, TaskState, handler_fn,
 };
 
 use crate::processor_kit::{Bench, places};
@@ -252,4 +252,42 @@ async fn a_delayed_task_runs_when_it_is_due() {
     let late = begun.elapsed().checked_sub(Duration::from_millis(1_234)).expect("not before it is due");
     assert!(late < Duration::from_millis(10), "{late:?}");
     running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_brings_the_next_tasks_with_its_completion_only() {
+    let bench = Bench::new();
+    let queue = bench.queue.clone();
+    let collect = handler_fn(move |task, context| {
+        let queue = queue.clone();
+        async move {
+            let render = NewTask::new(&queue, "render", "2");
+            let render = context.enqueue_next(&queue, render).map_err(TaskFailure::permanent)?;
+            let mail = NewTask::new(&queue, "mail", "3")
+                .with(TaskOptions { depends_on: vec![render.into()], ..TaskOptions::default() });
+            context.enqueue_next(&queue, mail).map_err(TaskFailure::permanent)?;
+            assert_eq!(context.next().len(), 2);
+            if task.attempt == 1 { Err(TaskFailure::retryable("not yet")) } else { Ok(None) }
+        }
+    });
+    let (seen, order) = (Arc::new(Mutex::new(Vec::new())), ["render", "mail"]);
+    let note = handler_fn({
+        let seen = seen.clone();
+        move |task, _| {
+            seen.lock().unwrap().push((task.kind.clone(), task.correlation_id.clone()));
+            async { Ok(None) }
+        }
+    });
+    let running = bench.run(Handlers::new().on("collect", collect).fallback(note), places(4));
+    let mut first = bench.task("collect");
+    first.options.retry = RetryPolicy::Fixed { delay_ms: 5 };
+    let id = bench.enqueue(first).await;
+    bench.reaches(id, TaskState::Completed).await;
+    while seen.lock().unwrap().len() < order.len() {
+        sleep(Duration::from_millis(1)).await;
+    }
+    running.stop().await;
+    let correlation = bench.status(id).await.correlation_id;
+    assert_eq!(*seen.lock().unwrap(), order.map(|kind| (kind.to_owned(), correlation.clone())));
+    assert_eq!(bench.queues.stats(&bench.queue).await.unwrap().created, 3);
 }

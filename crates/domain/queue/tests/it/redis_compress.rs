@@ -42,7 +42,7 @@ async fn a_large_payload_is_small_in_redis_and_whole_everywhere_else() {
     redis.store.requeue_dead(&queue, &[task.id.into()]).await.unwrap();
 
     let claimed = claim(&redis.store, &queue, 1).await.claimed;
-    let outcome = Outcome::Completed { result: Some(story()) };
+    let outcome = Outcome::completed(Some(story()));
     let settle = vec![Settlement { id: task.id, fence: claimed[0].fence, outcome }];
     let settled = redis.store.step(&queue, Step { settle, ..step(0) }).await.unwrap().settled;
     assert_eq!(settled, [Settled::Applied(TaskState::Completed)]);

@@ -187,7 +187,7 @@ impl World {
             let failed =
                 |retryable, retry_after| Outcome::Failed { error: "no \"luck\"".into(), retryable, retry_after };
             let outcome = match ending {
-                Ending::Completed => Outcome::Completed { result: Some("[1]".into()) },
+                Ending::Completed => Outcome::completed(Some("[1]".into())),
                 Ending::Failed => failed(true, None),
                 Ending::FailedAtOnce => failed(true, Some(Duration::ZERO)),
                 Ending::FailedForGood => failed(false, None),

@@ -96,7 +96,7 @@ async fn a_settlement_whose_answer_was_lost_is_repeated_with_the_same_answer() {
     direct.store.enqueue(&queue, &new_tasks(&queue, 3)).await.unwrap();
     let claimed = claim(&direct.store, &queue, 3).await.claimed;
     let failed = Outcome::Failed { error: "again".into(), retryable: true, retry_after: Some(PATIENCE) };
-    let outcomes = [Outcome::Completed { result: None }, failed, Outcome::Released];
+    let outcomes = [Outcome::completed(None), failed, Outcome::Released];
     let settle =
         claimed.iter().zip(outcomes).map(|(task, outcome)| Settlement { id: task.id, fence: task.fence, outcome });
     let settlements = Step { settle: settle.collect(), ..step(0) };

@@ -12,7 +12,7 @@ use super::{
     },
     Mode, Sent, Worker,
 };
-use crate::{Error, Order, Renewed, StepReply, metrics};
+use crate::{Error, Order, Renewed, StepReply, manager::count_next, metrics};
 
 // === impl Worker ===
 
@@ -30,6 +30,9 @@ impl Worker {
         };
         self.succeeded();
         for (unsettled, answer) in sent.settled.into_iter().zip(reply.settled) {
+            if let Some(enqueued) = reply.next.get(&unsettled.task.id) {
+                count_next(unsettled.outcome.next(), enqueued);
+            }
             unsettled.arrived(answer, &self.processor.observers);
         }
         for (renewal, answer) in sent.renewals.iter().zip(reply.renewed) {

@@ -45,7 +45,8 @@ impl Worker {
         let lease = if self.processor.shared.orders() == orders_before { lease } else { lease.urgent() };
         let attempt = Attempt {
             handler: self.processor.handlers.find(&task.kind),
-            context: TaskContext::new(Arc::clone(&task), stop.clone(), self.processor.progress.clone()),
+            context: TaskContext::new(Arc::clone(&task), stop.clone(), self.processor.progress.clone())
+                .within(self.processor.queues.clone()),
             task: Arc::clone(&task),
             stop: stop.clone(),
             abort: abort.clone(),
@@ -71,7 +72,7 @@ impl Worker {
                     Ok(panic) => Verdict::Panicked(panic_message(&*panic)),
                     Err(_) => Verdict::Abandoned,
                 };
-                Ended { fence, verdict, elapsed: Duration::ZERO }
+                Ended { fence, verdict, next: Vec::new(), elapsed: Duration::ZERO }
             }
         };
         self.processor.shared.remove(ended.fence);
@@ -88,7 +89,7 @@ impl Worker {
             return;
         }
         let verdict = self.check_result(ended.verdict);
-        let outcome = verdict.outcome(stop, held.timeout);
+        let outcome = verdict.outcome(stop, held.timeout, ended.next);
         let (lease_ends, elapsed) = (held.lease().ends_at(), ended.elapsed);
         self.outbox.push(Unsettled { task: held.task, outcome, stop, elapsed, lease_ends }, Instant::now());
     }

@@ -2,10 +2,10 @@
 -- Laws: Q-L2 to Q-L13, Q-L21, Q-L22, Q-L25 to Q-L28.
 -- KEYS: as in lib.lua.
 -- ARGV: 3 worker, 4 lease in milliseconds, 5 credits, 6 crashes that make a dead letter, 7 stall threshold, 8 stall
---       grace, 9 settlements, 10 renewals, 11 spare ids; then these, as settle.lua, renew.lua and adopt.lua say.
+--       grace, 9 settlements, 10 renewals, 11 spare ids; then these, as settle.lua, renew.lua, adopt.lua and next.lua say.
 -- Returns: settled, renewed, claimed (as lease.lua says), milliseconds until something is due (-1 never), whether
 --          ready tasks remain that may be asked for, whether the queue is paused, the time, whether spare ids were
---          missing, ids and fences of cancelled tasks whose lease ended, whether limits hold back, and what is doomed.
+--          missing, ids and fences of cancelled tasks whose lease ended, whether limits hold back, what is doomed and brought.
 -- Bound: 256 of each; the sum of the parts.
 local meta = redis.call('HMGET', META, 'paused', 'braked', 'last_step', 'grace_since', 'grace_until',
   'gone_c', 'gone_h', 'gone_n', 'gone_l', 'kept', 'policy')
@@ -20,7 +20,7 @@ spares.last = spares.at + ARGV[11] - 1
 -- With the memory full, a queue must be worked off more than ever.
 check_list()
 if settlements == 0 then must_write() end
-local settled = settle(settlements, 12)
+local settled, brought = settle_all(settlements, 12, spares.last + 1)
 local renewed = renew(renewals, 12 + settlements * 6, braked)
 local due = promote()
 local since, until_ = grace(tonumber(meta[3]), tonumber(meta[4]), tonumber(meta[5]))
@@ -57,4 +57,4 @@ if ends and now < until_ and ends > since then ends = math.max(ends, until_) end
 local next_due = math.min(due or math.huge, told_due or math.huge, ends or math.huge, not paused and free_at or math.huge)
 next_due = is_pending and 0 or next_due == math.huge and -1 or math.max(next_due - now, 0)
 return { settled, renewed, rows, next_due, ready > 0 and (is_free or paused) and 1 or 0, paused and 1 or 0, now,
-  missing and 1 or 0, cancelled, is_free and 0 or 1, doomed() }
+  missing and 1 or 0, cancelled, is_free and 0 or 1, doomed(), brought }
