@@ -60,6 +60,7 @@ fn resources() -> Vec<OpenApiRouter<ApiState>> {
         routes::queue_tasks::routes(),
         routes::dead::routes(),
         routes::tasks::routes(),
+        routes::predecessors::routes(),
         routes::settle::routes(),
         routes::settle_many::routes(),
         routes::task_events::routes(),

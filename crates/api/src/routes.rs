@@ -14,6 +14,7 @@ pub(crate) mod lease;
 pub(crate) mod metrics;
 mod next;
 pub(crate) mod policy;
+pub(crate) mod predecessors;
 pub(crate) mod progress;
 pub(crate) mod queue_tasks;
 pub(crate) mod queues;

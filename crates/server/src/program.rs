@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use trackside_core::QueueName;
-use trackside_queue::{Error, QueueManager, QueuePolicy, Scheduler, SchedulerConfig};
+use trackside_queue::{Error, OutboxRelay, QueueManager, QueuePolicy, Scheduler, SchedulerConfig};
 
 use crate::{
     brake,
@@ -44,6 +44,7 @@ impl Program {
         keepers.spawn(async move { progress.run(end_progress).await });
         keepers.spawn(async move { jobs.run(end_jobs).await });
         keepers.spawn(async move { control.run(end_control).await });
+        keepers.spawn(OutboxRelay::new(parts.queues.clone()).run(end()));
         let (reports, unwritten) = brake::Reports::new();
         keepers.spawn(brake::write_reports(parts.control.clone(), unwritten, end()));
         keepers.spawn(brake::keep(parts.control.clone(), parts.queues.clone(), reports.clone(), end()));

@@ -6,8 +6,9 @@ use async_trait::async_trait;
 use serde_json::json;
 use trackside_core::{ErrorKind, QueueName, TaskId};
 use trackside_queue::{
-    BrakeChange, BrakePage, BrakeScope, DeadCursor, DeadLetter, DeadRef, Enqueued, Error, Intake, NewTask, PeekedTask,
-    QueueAudit, QueuePolicy, QueueStats, QueueStore, RepairCursor, RepairPage, Step, StepReply, TaskState, TaskStatus,
+    BrakeChange, BrakePage, BrakeScope, DeadCursor, DeadLetter, DeadRef, Enqueued, Error, Intake, NewTask,
+    OutboxMessage, OutboxPage, OutboxRequest, PeekedTask, QueueAudit, QueuePolicy, QueueStats, QueueStore,
+    RepairCursor, RepairPage, Step, StepReply, TaskState, TaskStatus,
 };
 
 use crate::service::{Service, problem, setup_over};
@@ -39,6 +40,14 @@ impl QueueStore for Away {
 
     async fn step(&self, _: &QueueName, _: Step) -> Result<StepReply, Error> {
         self.fails("step")
+    }
+
+    async fn outbox(&self, _: &QueueName, _: &OutboxRequest) -> Result<OutboxPage, Error> {
+        self.fails("outbox")
+    }
+
+    async fn deliver(&self, _: &QueueName, _: &QueueName, _: &[OutboxMessage]) -> Result<bool, Error> {
+        self.fails("deliver")
     }
 
     async fn wait_for_work(&self, _: &QueueName, _: Duration) -> Result<(), Error> {

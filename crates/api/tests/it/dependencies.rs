@@ -1,8 +1,13 @@
 //! Tasks that wait for others.
 
+use std::time::Duration;
+
 use serde_json::json;
+use trackside_testkit::eventually;
 
 use crate::service::{Service, body, problem};
+
+const PATIENCE: Duration = Duration::from_secs(30);
 
 #[tokio::test]
 async fn an_array_may_describe_a_whole_flow() {
@@ -148,4 +153,74 @@ async fn a_batch_of_acknowledgements_brings_what_follows_each() {
     }
     assert_eq!(service.read("/v1/queues/flow/audit").await["created"], 5);
     assert_eq!(service.read(&format!("/v1/tasks/{}", acks[1]["task_id"].as_str().unwrap())).await["status"], "active");
+}
+
+#[tokio::test]
+async fn a_task_waits_for_those_of_other_queues_and_reads_their_results() {
+    let service = Service::start().await;
+    let mut pages = Vec::new();
+    for number in 0..3 {
+        pages.push(service.enqueue("pages", json!({"kind": "page.render", "payload": number})).await);
+    }
+    let book = service.enqueue("books", json!({"kind": "book.bind", "payload": {}, "depends_on": pages})).await;
+    let read_book = || async { service.read(&format!("/v1/tasks/{book}")).await };
+    assert_eq!(read_book().await["status"], "waiting");
+    for _ in &pages {
+        let leased = service.lease("pages").await;
+        let id = leased["task_id"].as_str().unwrap();
+        service.say(id, "ack", json!({"fence": leased["fence"], "result": {"page": leased["payload"]}}), 200).await;
+    }
+    eventually(|| async { read_book().await["status"] == "queued" }, PATIENCE).await;
+    let leased = service.lease("books").await;
+    assert_eq!((&leased["task_id"], &leased["depends_on"]), (&json!(book), &json!(pages)));
+
+    let (mut cursor, mut seen) = (String::new(), Vec::new());
+    loop {
+        let page = service.read(&format!("/v1/tasks/{book}/predecessors?limit=2{cursor}")).await;
+        seen.extend(page["predecessors"].as_array().unwrap().iter().cloned());
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    let shown = |at: usize| {
+        let it: &serde_json::Value = &seen[at];
+        (it["task_id"].clone(), it["queue"].clone(), it["status"].clone(), it["result"].clone())
+    };
+    for (at, page) in pages.iter().enumerate() {
+        assert_eq!(shown(at), (json!(page), json!("pages"), json!("completed"), json!({"page": at})));
+    }
+    assert_eq!(seen.len(), 3);
+    let refused = service.get(&format!("/v1/tasks/{book}/predecessors?cursor=x")).send().await.unwrap();
+    assert_eq!(problem(refused, 422, "invalid-request").await["errors"][0]["field"], "cursor");
+}
+
+#[tokio::test]
+async fn a_chain_goes_from_queue_to_queue() {
+    let service = Service::start().await;
+    let id = service.enqueue("pages", json!({"kind": "page.render", "payload": 1, "user_id": "u-1"})).await;
+    let leased = service.lease("pages").await;
+    let next = json!([
+        {"kind": "book.bind", "payload": {}, "queue": "books"},
+        {"kind": "page.count", "payload": {}, "depends_on": ["#0"]},
+    ]);
+    let settled = service.say(&id, "ack", json!({"fence": leased["fence"], "enqueue": next}), 200).await;
+    assert_eq!(settled["enqueued"][0]["queue"], "books", "{settled}");
+    let ids = [0, 1].map(|at| settled["enqueued"][at]["task_id"].as_str().unwrap().to_owned());
+    let status = |id: String| {
+        let service = &service;
+        async move {
+            let answer = service.get(&format!("/v1/tasks/{id}")).send().await.unwrap();
+            answer.json::<serde_json::Value>().await.unwrap()["status"].clone()
+        }
+    };
+    eventually(|| async { status(ids[0].clone()).await == "queued" }, PATIENCE).await;
+    assert_eq!(status(ids[1].clone()).await, "waiting");
+    let book = service.lease("books").await;
+    assert_eq!((&book["task_id"], &book["user_id"]), (&json!(ids[0]), &json!("u-1")));
+    let words = json!({"fence": book["fence"], "error": "no glue", "retryable": false});
+    service.say(&ids[0], "fail", words, 200).await;
+    eventually(|| async { status(ids[1].clone()).await == "dead" }, PATIENCE).await;
+    let error = service.read(&format!("/v1/tasks/{}", ids[1])).await["error"].clone();
+    assert_eq!(error, format!("dependency failed: task {} is dead: no glue", ids[0]));
 }

@@ -46,6 +46,7 @@ const OPERATIONS: &[&str] = &[
     "GET /v1/schedules/{name}",
     "GET /v1/tasks/{id}",
     "GET /v1/tasks/{id}/events",
+    "GET /v1/tasks/{id}/predecessors",
     "PATCH /v1/progress/{id}",
     "POST /api/run",
     "POST /v1/agents/{user_id}/pause",

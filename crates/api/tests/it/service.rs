@@ -16,8 +16,8 @@ use trackside_core::{Clock, SystemClock, Timestamp};
 use trackside_jobs::{JobDeps, JobService, MemoryJobStatusStore, MemoryJobUpdates, SqliteJobHistory, ToolRegistry};
 use trackside_progress::{MemoryProgressStore, ProgressStore, ProgressTracker};
 use trackside_queue::{
-    MemoryAlertBoard, MemoryQueueStore, MemoryScheduleStore, MonitorConfig, QueueManager, QueueMonitor, QueueStore,
-    Scheduler, SchedulerConfig, Schedules,
+    MemoryAlertBoard, MemoryQueueStore, MemoryScheduleStore, MonitorConfig, OutboxRelay, QueueManager, QueueMonitor,
+    QueueStore, Scheduler, SchedulerConfig, Schedules,
 };
 
 /// A service on a free port, which ends with the value.
@@ -165,6 +165,7 @@ impl Service {
         let (control, progress) = (state.control.clone(), state.progress.clone());
         let (control_stop, progress_stop) = (stop.clone(), stop.clone());
         tokio::spawn(Scheduler::new(state.schedules.clone(), SchedulerConfig::default()).run(stop.clone()));
+        tokio::spawn(OutboxRelay::new(state.queues.clone()).run(stop.clone()));
         tokio::spawn(async move { control.run(control_stop).await });
         tokio::spawn(async move { progress.run(progress_stop).await });
         tokio::spawn(async move { axum::serve(listener, app).with_graceful_shutdown(stopped).await });

@@ -17,6 +17,7 @@ mod intake;
 mod letters;
 mod limits;
 mod orders;
+mod outbox;
 mod policy;
 mod repair;
 mod settlements;
@@ -28,7 +29,7 @@ use trackside_core::QueueName;
 
 pub use self::{
     accounts::*, admission::*, audit::*, brake::*, chains::*, claims::*, crashes::*, dependencies::*, fair::*,
-    intake::*, letters::*, limits::*, orders::*, policy::*, repair::*, settlements::*,
+    intake::*, letters::*, limits::*, orders::*, outbox::*, policy::*, repair::*, settlements::*,
 };
 pub use crate::schedule::conformance::*;
 use crate::{Config, QueueStore};
@@ -186,6 +187,15 @@ macro_rules! queue_store_conformance {
             l23_a_next_task_dies_of_an_unknown_predecessor
             l23_a_next_task_may_be_known_by_a_unique_key
             l23_a_full_step_brings_tasks_for_each_completion
+            l24_tasks_for_other_queues_are_kept_until_delivered
+            l24_next_tasks_of_several_queues_wait_for_each_other
+            l24_a_task_of_which_nothing_is_kept_is_brought_once
+            l24_messages_come_in_the_order_in_which_they_were_written
+            l24_a_fate_is_shared_across_queues_and_back
+            l24_one_relay_at_a_time_has_its_turn
+            l24_a_task_waits_for_those_of_other_queues
+            l24_a_failure_in_another_queue_is_told
+            l24_hearing_it_again_changes_nothing
             dead_letters_are_paged_newest_first
             dead_letters_are_requeued_as_if_new
             purged_dead_letters_leave_only_their_status

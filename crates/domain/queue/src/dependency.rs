@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use trackside_core::{QueueName, TaskId};
 
+use crate::TaskStatus;
+
 /// Most tasks that one task may wait for.
 pub const MAX_DEPENDENCIES: usize = 256;
 
@@ -25,6 +27,17 @@ pub struct Dependency {
     /// Its queue, where it is another one than that of the task that waits. The manager looks for it when it is not
     /// named; a store does not.
     pub queue: Option<QueueName>,
+}
+
+/// A task that another one waits for, or waited for, and what is known of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Predecessor {
+    /// The task.
+    pub id: TaskId,
+    /// Its queue.
+    pub queue: QueueName,
+    /// What became of it, with its result; `None` when nothing is known of it any more.
+    pub status: Option<TaskStatus>,
 }
 
 /// What becomes of a task when one that it waits for dies or is called off.

@@ -14,7 +14,7 @@ use crate::TaskState;
 /// let task = NewTask::new(&queue, "reindex", "{}").with(TaskOptions { unique: Some(unique), ..TaskOptions::default() });
 /// # Ok::<(), trackside_core::InvalidName>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unique {
     /// 1 to 512 printable ASCII characters.
     pub key: String,
@@ -23,7 +23,7 @@ pub struct Unique {
 }
 
 /// When the task that holds a unique key lets go of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum UniqueUntil {
     /// When it is handed out for the first time: one task waits while another one may run.
     Started,

@@ -17,10 +17,12 @@ mod manager;
 mod memory;
 pub mod metrics;
 mod monitor;
+mod outbox;
 mod policy;
 mod processor;
 #[cfg(feature = "redis")]
 mod redis;
+mod relay;
 mod repair;
 mod retry;
 mod schedule;
@@ -33,7 +35,7 @@ pub use alerts::RedisAlertBoard;
 pub use alerts::{Alert, AlertBoard, AlertRule, AlertState, MemoryAlertBoard, Observation};
 pub use audit::{Places, QueueAudit};
 pub use config::Config;
-pub use dependency::{Dependency, MAX_DEPENDENCIES, OnFailure};
+pub use dependency::{Dependency, MAX_DEPENDENCIES, OnFailure, Predecessor};
 pub use error::Error;
 pub use intake::{Durability, Enqueued, Intake, Unique, UniqueUntil};
 pub use letters::{DeadCursor, DeadFilter, DeadLetter, DeadPage, DeadRef, PastAttempt, Swept};
@@ -43,6 +45,7 @@ pub use manager::{
 };
 pub use memory::MemoryQueueStore;
 pub use monitor::{AlertNotifier, MonitorConfig, MonitorHandle, QueueActivity, QueueMonitor, Thresholds};
+pub use outbox::{Delivery, MAX_MESSAGES, OutboxMessage, OutboxPage, OutboxRequest};
 pub use policy::{QueuePolicy, Rate};
 pub use processor::{
     Handlers, ProcessorConfig, ProcessorHandle, ProcessorState, ProcessorStatus, ProgressReport, ProgressSink,
@@ -51,6 +54,7 @@ pub use processor::{
 };
 #[cfg(feature = "redis")]
 pub use redis::RedisQueueStore;
+pub use relay::OutboxRelay;
 pub use repair::{InvalidCursor, RepairCursor, RepairPage};
 pub use retry::RetryPolicy;
 #[cfg(feature = "redis")]

@@ -29,7 +29,7 @@ pub use self::{
 };
 use crate::{
     Config, Durability, Enqueued, Error, Intake, MAX_BATCH, NewTask, PeekedTask, QueueStats, QueueStore, TaskState,
-    TaskStatus, metrics, processor::Shared,
+    TaskStatus, metrics, processor::Shared, relay::Outboxes,
 };
 
 /// The queues of a program. Cheap to clone; all clones are one.
@@ -65,6 +65,8 @@ struct Inner {
     claims: TaskTracker,
     /// Processors of this process, so that a cancellation or the brake reaches their tasks without a round trip.
     processors: Mutex<Vec<Weak<Shared>>>,
+    /// Queues that have something to say to others.
+    outboxes: Outboxes,
 }
 
 /// What a cancellation did.
@@ -91,6 +93,7 @@ impl QueueManager {
             worker: WorkerId::generate("manager"),
             claims: TaskTracker::new(),
             processors: Mutex::default(),
+            outboxes: Outboxes::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -203,6 +206,8 @@ impl QueueManager {
     pub async fn cancel(&self, id: TaskId, reason: &str) -> Result<CancelOutcome, Error> {
         let status = self.status(id).await?.ok_or(Error::UnknownTask(id))?;
         let state = self.inner.store.cancel(&status.queue, id, reason).await?.ok_or(Error::UnknownTask(id))?;
+        // What waits for it may be in another queue.
+        self.inner.outboxes.note(&status.queue);
         if state == TaskState::Active {
             for processor in self.processors() {
                 processor.cancel(id);
@@ -234,6 +239,11 @@ impl QueueManager {
     /// The store's.
     pub async fn queues(&self) -> Result<Vec<QueueName>, Error> {
         self.inner.store.queues().await
+    }
+
+    /// The queues that the relay of this process must look at.
+    pub(crate) fn outboxes(&self) -> &Outboxes {
+        &self.inner.outboxes
     }
 
     pub(crate) fn store(&self) -> &Arc<dyn QueueStore> {

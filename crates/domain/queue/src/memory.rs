@@ -6,6 +6,7 @@ mod letters;
 mod links;
 mod next;
 mod orders;
+mod outbox;
 mod queue;
 mod step;
 mod turns;
@@ -25,8 +26,8 @@ use trackside_core::{Clock, QueueName, TaskId, Timestamp};
 use self::queue::Queue;
 use crate::{
     BrakeChange, BrakePage, BrakeScope, Config, DeadCursor, DeadLetter, DeadRef, Durability, Enqueued, Error, Intake,
-    NewTask, PeekedTask, QueueAudit, QueuePolicy, QueueStats, QueueStore, RepairCursor, RepairPage, Step, StepReply,
-    TaskState, TaskStatus,
+    NewTask, OutboxMessage, OutboxPage, OutboxRequest, PeekedTask, QueueAudit, QueuePolicy, QueueStats, QueueStore,
+    RepairCursor, RepairPage, Step, StepReply, TaskState, TaskStatus,
     limits::{check_batch, check_tasks},
 };
 
@@ -148,6 +149,20 @@ impl QueueStore for MemoryQueueStore {
             check_batch(given)?;
         }
         Ok(self.change(queue, |queue, now, config| queue.step(&step, now, config)))
+    }
+
+    async fn outbox(&self, queue: &QueueName, request: &OutboxRequest) -> Result<OutboxPage, Error> {
+        check_batch(request.delivered.len())?;
+        Ok(self.change(queue, |queue, now, _| queue.outbox.page(request, now)))
+    }
+
+    async fn deliver(&self, queue: &QueueName, from: &QueueName, messages: &[OutboxMessage]) -> Result<bool, Error> {
+        check_batch(messages.len())?;
+        check_batch(messages.iter().map(OutboxMessage::edges).sum())?;
+        let has_messages = self.change(queue, |queue, now, config| queue.hear(from, messages, now, config));
+        // What came may be delayed, which a worker who waits must learn about.
+        self.cell(queue).work.notify_waiters();
+        Ok(has_messages)
     }
 
     async fn wait_for_work(&self, queue: &QueueName, timeout: Duration) -> Result<(), Error> {

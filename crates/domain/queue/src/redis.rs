@@ -9,7 +9,9 @@ mod fast;
 mod gather;
 mod intake;
 mod keys;
+mod letters;
 mod next;
+mod outbox;
 mod policy;
 mod record;
 mod repair;
@@ -47,8 +49,8 @@ use self::{
 };
 use crate::{
     BrakeChange, BrakePage, BrakeScope, Config, DeadCursor, DeadLetter, DeadRef, Durability, Enqueued, Error, Intake,
-    MAX_BATCH, NewTask, PeekedTask, QueueAudit, QueuePolicy, QueueStats, QueueStore, RepairCursor, RepairPage, Step,
-    StepReply, TaskState, TaskStatus, limits, limits::check_batch,
+    MAX_BATCH, NewTask, OutboxMessage, OutboxPage, OutboxRequest, PeekedTask, QueueAudit, QueuePolicy, QueueStats,
+    QueueStore, RepairCursor, RepairPage, Step, StepReply, TaskState, TaskStatus, limits, limits::check_batch,
 };
 
 /// Queues on Redis, obeying the laws of [`QueueStore`]. Clones share connections and wake-ups.
@@ -204,6 +206,16 @@ impl QueueStore for RedisQueueStore {
         Box::pin(self.inner.step(&self.inner.line(queue), step)).await
     }
 
+    async fn outbox(&self, queue: &QueueName, request: &OutboxRequest) -> Result<OutboxPage, Error> {
+        check_batch(request.delivered.len())?;
+        Box::pin(self.inner.outbox(&self.inner.line(queue), request)).await
+    }
+
+    async fn deliver(&self, queue: &QueueName, from: &QueueName, messages: &[OutboxMessage]) -> Result<bool, Error> {
+        check_batch(messages.len())?;
+        self.inner.deliver(&self.inner.line(queue), from, messages).await
+    }
+
     async fn wait_for_work(&self, queue: &QueueName, timeout: Duration) -> Result<(), Error> {
         let (inner, line) = (&self.inner, self.inner.line(queue));
         line.bell.start(&inner.redis, &line.keys, inner.config.idle_wait, &inner.tasks, &inner.shutdown)?;
@@ -324,25 +336,12 @@ impl QueueStore for RedisQueueStore {
 
     async fn requeue_dead(&self, queue: &QueueName, letters: &[DeadRef]) -> Result<usize, Error> {
         check_batch(letters.len())?;
-        let line = self.inner.line(queue);
-        let mut requeued = 0;
-        for some in letters.chunks(scripts::SCRIPT_TASKS) {
-            let call = some.iter().fold(self.inner.call(&line), |call, it| call.id(it.id).arg(views::death(it)));
-            requeued += views::count(&call.run(&self.inner, &scripts::REQUEUE).await?, &scripts::REQUEUE)?;
-        }
-        Ok(requeued)
+        self.inner.requeue(&self.inner.line(queue), letters).await
     }
 
     async fn purge_dead(&self, queue: &QueueName, letters: &[DeadRef]) -> Result<usize, Error> {
         check_batch(letters.len())?;
-        let line = self.inner.line(queue);
-        let mut purged = 0;
-        for some in letters.chunks(scripts::SCRIPT_TASKS) {
-            let call =
-                some.iter().fold(self.inner.call(&line), |call, it| call.id(it.id).bucket(it.id).arg(views::death(it)));
-            purged += views::count(&call.run(&self.inner, &scripts::PURGE).await?, &scripts::PURGE)?;
-        }
-        Ok(purged)
+        self.inner.purge(&self.inner.line(queue), letters).await
     }
 
     async fn overdue_dead(&self, queue: &QueueName, limit: usize) -> Result<Vec<DeadCursor>, Error> {

@@ -93,6 +93,8 @@ pub struct StepReply {
     pub more_ready: bool,
     /// True when the queue is paused.
     pub paused: bool,
+    /// True when the queue has messages to other queues, which a relay must deliver (Q-L24).
+    pub has_outbox: bool,
     /// The store's clock.
     pub now: Timestamp,
 }

@@ -8,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 use trackside_core::{QueueName, TaskId, Timestamp, UserId};
 
 use crate::{
-    DeadCursor, DeadLetter, DeadRef, Enqueued, Error, Intake, NewTask, Priority, QueueAudit, QueuePolicy, RepairCursor,
-    RepairPage, Step, StepReply, TaskState, TaskStatus,
+    DeadCursor, DeadLetter, DeadRef, Enqueued, Error, Intake, NewTask, OutboxMessage, OutboxPage, OutboxRequest,
+    Priority, QueueAudit, QueuePolicy, RepairCursor, RepairPage, Step, StepReply, TaskState, TaskStatus,
 };
 
 /// Items that one call may carry, so that no script runs for long.
@@ -80,6 +80,10 @@ pub const MAX_BATCH: usize = 256;
 ///   lost lease, and not again when the completion is repeated, which is answered with where they are then. They are
 ///   never refused, neither for want of room nor for what they wait for: a task of which nothing is known counts as
 ///   failed.
+/// - **Q-L24 outbox** — what concerns another queue is written down in the same step as what causes it, and stays until
+///   it is said to be delivered. A message that was heard changes nothing when it is delivered again, whatever is known
+///   by then of the tasks that it speaks of: its effect comes once, whoever dies where. One relay at a time has its turn;
+///   the turn of one that died ends by itself.
 /// - **Q-L29 audit** — the tasks ever accepted are those that are somewhere now and those that ended; both are counted
 ///   at one moment, so that the balance holds at every moment, whatever is going on.
 /// - **Q-L30 repair** — a repair leaves a sound queue as it is, whatever is going on; of a queue that somebody broke it
@@ -119,6 +123,15 @@ pub trait QueueStore: Send + Sync + Debug + 'static {
     ///
     /// In this order: settlements, renewals, promotion of due tasks, return of expired leases, claim.
     async fn step(&self, queue: &QueueName, step: Step) -> Result<StepReply, Error>;
+
+    /// Messages of the queue to others, for the relay whose turn it is, in the order of their numbers (Q-L24); and those that
+    /// are delivered are removed.
+    async fn outbox(&self, queue: &QueueName, request: &OutboxRequest) -> Result<OutboxPage, Error>;
+
+    /// Tells the queue what `from` has to say to it: up to [`MAX_MESSAGES`](crate::MAX_MESSAGES) with up to [`MAX_BATCH`]
+    /// dependencies altogether, in the order of their numbers, and none of them before those that came earlier. Answers
+    /// whether the queue has something to say to others now.
+    async fn deliver(&self, queue: &QueueName, from: &QueueName, messages: &[OutboxMessage]) -> Result<bool, Error>;
 
     /// Returns when there may be work, or after `timeout`. Spurious returns are allowed. Cancel-safe.
     async fn wait_for_work(&self, queue: &QueueName, timeout: Duration) -> Result<(), Error>;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use trackside_core::{CorrelationId, QueueName, TaskId, Timestamp, TraceParent, UserId};
 
-use crate::{Dependency, OnFailure, PastAttempt, RetryPolicy, Unique, causes};
+use crate::{Dependency, Enqueued, OnFailure, PastAttempt, RetryPolicy, Unique, causes};
 
 /// The order between tasks that are ready: strict between levels, first in first out inside one.
 ///
@@ -30,7 +30,7 @@ pub enum Priority {
 }
 
 /// When a new task becomes ready.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Due {
     /// At once.
     #[default]
@@ -42,7 +42,8 @@ pub enum Due {
 }
 
 /// Everything a producer may say about a task besides its kind and payload.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct TaskOptions {
     /// The level it waits in.
     pub priority: Priority,
@@ -290,6 +291,16 @@ impl NewTask {
     pub fn new(queue: &QueueName, kind: impl Into<String>, payload: impl Into<Bytes>) -> Self {
         let (kind, payload) = (kind.into(), payload.into());
         Self { id: TaskId::generate(queue), kind, payload, options: TaskOptions::default() }
+    }
+
+    /// Where it is when it comes into a queue, as far as it tells by itself.
+    pub(crate) fn beginning(&self) -> Enqueued {
+        let state = match self.options.due {
+            _ if !self.options.depends_on.is_empty() => TaskState::Waiting,
+            Due::Now => TaskState::Queued,
+            Due::After(_) | Due::At(_) => TaskState::Delayed,
+        };
+        Enqueued { id: self.id, state, replayed: false }
     }
 
     /// The same task with these options.

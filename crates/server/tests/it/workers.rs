@@ -250,6 +250,12 @@ def steps(task):
         task.progress(percent=25 * step, message=f"step {step}")
     return {"steps": 4}
 
+@worker.on("flow")
+def flow(task):
+    first = task.enqueue("steps", 1, user_id="u-1")
+    task.enqueue("last", {}, depends_on=[first], queue="other")
+    return first
+
 @worker.on("nan")
 def nan(task):
     return float("nan")
@@ -283,6 +289,12 @@ async fn python_functions_report_progress_and_their_errors() -> anyhow::Result<(
     reaches(&service, &ids[0], "completed").await;
     let (_, progress) = service.get(&format!("/v1/progress/{}", ids[0])).await?;
     assert_eq!((&progress["percent"], &progress["status"]), (&json!(100.0), &json!("completed")), "{progress}");
+    let flow = enqueue(&service, json!([{"kind": "flow", "payload": 1}])).await?.remove(0);
+    reaches(&service, &flow, "completed").await;
+    // In another queue, and after the one of this queue that it waits for.
+    let next_of_other =
+        || async { service.get("/v1/queues/other/tasks").await.map(|(_, next)| next).unwrap_or_default() };
+    eventually(|| async { next_of_other().await["tasks"][0]["kind"] == "last" }, PATIENCE).await;
     let reasons = ["Out of range float", "result refused", "no paper", "no handler"];
     for (id, reason) in ids[1..].iter().zip(reasons) {
         reaches(&service, id, "dead").await;

@@ -6,7 +6,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use trackside_core::{QueueName, TaskId};
 
 use super::QueueManager;
-use crate::{Enqueued, Error, Intake, MAX_BATCH, NewTask};
+use crate::{Dependency, Enqueued, Error, Intake, MAX_BATCH, NewTask, Predecessor};
 
 /// Tasks that one call adds, and bytes of their payloads, so that a store holds nobody else up for long.
 const CALL_TASKS: usize = 128;
@@ -17,6 +17,27 @@ const LOOKUPS: usize = 16;
 // === impl QueueManager ===
 
 impl QueueManager {
+    /// What became of the tasks that a task waits for, or waited for, wherever they are: up to `limit` of them from the
+    /// place `from` on, in the order in which they were named. Empty after the last one.
+    ///
+    /// # Errors
+    /// [`Error::UnknownTask`]; the store's errors.
+    pub async fn predecessors(&self, id: TaskId, from: usize, limit: usize) -> Result<Vec<Predecessor>, Error> {
+        let status = self.status(id).await?.ok_or(Error::UnknownTask(id))?;
+        let edges = status.depends_on.get(from..).unwrap_or_default();
+        self.look_up(&status.queue, edges.iter().take(limit).cloned().collect()).await
+    }
+
+    /// The same of tasks that are named; those that do not say otherwise are in `queue`.
+    pub(crate) async fn look_up(&self, queue: &QueueName, edges: Vec<Dependency>) -> Result<Vec<Predecessor>, Error> {
+        let find = |edge: Dependency| async move {
+            let home = edge.queue.unwrap_or_else(|| queue.clone());
+            let status = self.inner.store.status(&home, edge.id).await?;
+            Ok(Predecessor { id: edge.id, queue: home, status })
+        };
+        stream::iter(edges).map(find).buffered(LOOKUPS).try_collect().await
+    }
+
     /// Names the queue of each predecessor that is certainly in another one, and, when the tasks need more than one call,
     /// refuses unknown predecessors before the first: later it would be too late to add nothing.
     pub(super) async fn place_predecessors(&self, queue: &QueueName, tasks: &mut [NewTask]) -> Result<(), Error> {
@@ -65,10 +86,15 @@ impl QueueManager {
         intake: Intake,
     ) -> Result<Vec<Enqueued>, Error> {
         loop {
-            refuse_other_queues(queue, tasks)?;
             let refused = match self.inner.store.enqueue_with(queue, tasks, intake).await {
                 Err(error) => error,
-                answer => return answer,
+                answer => {
+                    let mut edges = tasks.iter().flat_map(|task| &task.options.depends_on);
+                    if edges.any(|edge| edge.queue.is_some()) {
+                        self.inner.outboxes.note(queue);
+                    }
+                    return answer;
+                }
             };
             let missing = match &refused {
                 Error::Item { source, .. } => match **source {
@@ -98,19 +124,6 @@ impl QueueManager {
         let status = self.status(predecessor).await?;
         status.map(|status| status.queue).ok_or(Error::UnknownPredecessor(predecessor))
     }
-}
-
-/// Nobody brings word from queue to queue yet: such a task would wait for ever.
-fn refuse_other_queues(queue: &QueueName, tasks: &[NewTask]) -> Result<(), Error> {
-    for (index, task) in tasks.iter().enumerate() {
-        for predecessor in &task.options.depends_on {
-            if predecessor.queue.as_ref().is_some_and(|other| other != queue) {
-                let reason = format!("task {} is in another queue", predecessor.id);
-                return Err(Error::InvalidTask { field: "depends_on", reason }.of_item(index));
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Lets the tasks that follow wait for what stands for those that were handed in before.

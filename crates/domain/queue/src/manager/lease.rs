@@ -57,6 +57,7 @@ impl QueueManager {
         let deadline = Instant::now() + request.wait.min(MAX_WAIT);
         loop {
             let reply = self.claim(queue, &request).await?;
+            self.heard(queue, &reply);
             let remaining = deadline.saturating_duration_since(Instant::now());
             if !reply.claimed.is_empty() || remaining.is_zero() {
                 metrics::claimed(queue, &reply.claimed, reply.now);
@@ -178,7 +179,7 @@ impl QueueManager {
     ) -> Result<T, Error> {
         let known = self.inner.registry.homes(id);
         for queue in &known {
-            if let Some(answer) = accepted(&self.inner.store.step(queue, step.clone()).await?) {
+            if let Some(answer) = accepted(&self.step(queue, step.clone()).await?) {
                 return Ok(answer);
             }
         }
@@ -186,7 +187,21 @@ impl QueueManager {
         if known.contains(&home) {
             return Err(Error::LeaseLost(id));
         }
-        accepted(&self.inner.store.step(&home, step).await?).ok_or(Error::LeaseLost(id))
+        accepted(&self.step(&home, step).await?).ok_or(Error::LeaseLost(id))
+    }
+
+    /// A step, of whose messages to other queues the relay of this process hears.
+    pub(super) async fn step(&self, queue: &QueueName, step: Step) -> Result<StepReply, Error> {
+        let reply = self.inner.store.step(queue, step).await?;
+        self.heard(queue, &reply);
+        Ok(reply)
+    }
+
+    /// Notes what an answer says of messages to other queues.
+    pub(crate) fn heard(&self, queue: &QueueName, reply: &StepReply) {
+        if reply.has_outbox {
+            self.inner.outboxes.note(queue);
+        }
     }
 
     pub(super) fn lease_of(&self, asked: Option<Duration>) -> Duration {
@@ -215,6 +230,7 @@ fn nothing_claimed() -> StepReply {
         next_due: None,
         more_ready: false,
         paused: false,
+        has_outbox: false,
         now: Timestamp::now(),
     }
 }

@@ -36,7 +36,6 @@ pub struct NextTask {
 #[derive(Debug)]
 pub(crate) struct Parent {
     id: TaskId,
-    queue: QueueName,
     fence: Fence,
     started_at: Timestamp,
     user_id: Option<UserId>,
@@ -163,7 +162,6 @@ impl Parent {
         let lease_ms = crate::limits::millis(task.lease);
         Self {
             id: task.id,
-            queue: task.queue.clone(),
             fence: task.fence,
             started_at: Timestamp::from_millis(task.lease_expires_at.as_millis().saturating_sub(lease_ms)),
             user_id: task.user_id.clone(),
@@ -178,7 +176,6 @@ impl Parent {
     fn of_status(task: TaskStatus, fence: Fence) -> Option<Self> {
         Some(Self {
             id: task.id,
-            queue: task.queue,
             fence,
             started_at: task.started_at?,
             user_id: task.user_id,
@@ -201,9 +198,6 @@ impl Parent {
         if made.len() >= MAX_NEXT {
             return Err(Error::BatchTooLarge { given: made.len() + 1, limit: MAX_NEXT });
         }
-        if *queue != self.queue {
-            return invalid("queue", "must be the queue of the task that brings it");
-        }
         task.id = TaskId::derived(queue, self.started_at, self.seed(made.len()));
         let options = &mut task.options;
         if options.idempotency_key.is_some() {
@@ -218,9 +212,6 @@ impl Parent {
                 );
             }
             predecessor.queue = Some(home).filter(|home| *home != queue).cloned();
-        }
-        if options.depends_on.iter().any(|it| it.queue.as_ref().is_some_and(|other| other != queue)) {
-            return invalid("depends_on", "tasks of other queues");
         }
         let edges: usize = made.iter().map(|(_, made)| made.options.depends_on.len()).sum();
         if edges + options.depends_on.len() > MAX_BATCH {
@@ -253,7 +244,6 @@ mod tests {
         let queue: QueueName = "flow".parse().unwrap();
         let parent = |fence| Parent {
             id: TaskId::derived(&queue, Timestamp::from_millis(1), 7),
-            queue: queue.clone(),
             fence: Fence(fence),
             started_at: Timestamp::from_millis(1_767_225_600_123),
             user_id: None,

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use trackside_core::{TaskId, Timestamp};
+use trackside_core::{QueueName, TaskId, Timestamp};
 
 use super::queue::{Destination, Ending, Place, Queue};
-use crate::{Config, Dependency, NewTask, OnFailure, TaskState};
+use crate::{Config, Delivery, Dependency, NewTask, OnFailure, TaskState};
 
 /// The edges between the tasks of a queue.
 #[derive(Debug, Default)]
@@ -14,9 +14,11 @@ pub(super) struct Links {
     unmet: HashMap<TaskId, BTreeSet<TaskId>>,
     /// Predecessors, and the tasks that wait for them.
     next: HashMap<TaskId, BTreeSet<TaskId>>,
-    /// Predecessors that have ended, and why what waits for them cannot run; nothing when it can. By id, so that what
+    /// Predecessors, and the other queues that want to be told when they have ended.
+    watchers: HashMap<TaskId, BTreeSet<QueueName>>,
+    /// Predecessors that have ended, and how, and why what waits for them cannot run; nothing when it can. By id, so that what
     /// ends together is told in the same order everywhere.
-    ended: BTreeMap<TaskId, Option<String>>,
+    ended: BTreeMap<TaskId, (Option<TaskState>, Option<String>)>,
 }
 
 /// What is known of a predecessor.
@@ -32,6 +34,22 @@ enum Predecessor {
 impl Links {
     pub(super) fn waiting(&self) -> usize {
         self.unmet.len()
+    }
+
+    /// Notes that another queue wants to be told.
+    pub(super) fn watch(&mut self, predecessor: TaskId, watcher: QueueName) {
+        self.watchers.entry(predecessor).or_default().insert(watcher);
+    }
+
+    /// Notes how a predecessor has ended, if anything waits for it; and why that cannot run.
+    pub(super) fn end(&mut self, predecessor: TaskId, state: Option<TaskState>, reason: Option<String>) {
+        if self.has_followers(predecessor) {
+            self.ended.insert(predecessor, (state, reason));
+        }
+    }
+
+    fn has_followers(&self, predecessor: TaskId) -> bool {
+        self.next.contains_key(&predecessor) || self.watchers.contains_key(&predecessor)
     }
 
     fn add(&mut self, id: TaskId, predecessor: TaskId) {
@@ -63,17 +81,22 @@ impl Queue {
     /// Notes what a new task waits for; answers whether it must wait at all.
     pub(super) fn link(&mut self, task: &NewTask, now: Timestamp) -> bool {
         let is_indifferent = task.options.on_failure == OnFailure::Continue;
-        let mut failed = Vec::new();
+        let (mut failed, mut asked) = (Vec::new(), BTreeSet::new());
         for predecessor in &task.options.depends_on {
-            let reason = match self.predecessor(predecessor, now) {
+            let ended = match self.predecessor(predecessor, now) {
                 Predecessor::Open => None,
                 Predecessor::Completed => continue,
                 Predecessor::Failed(_) | Predecessor::Unknown if is_indifferent => continue,
-                Predecessor::Failed(state) => Some(self.why(predecessor.id, state)),
-                Predecessor::Unknown => Some(format!("dependency failed: task {} is unknown", predecessor.id)),
+                Predecessor::Failed(state) => Some((Some(state), self.why(predecessor.id, state))),
+                Predecessor::Unknown => Some((None, format!("dependency failed: task {} is unknown", predecessor.id))),
             };
+            let other = predecessor.queue.as_ref().filter(|queue| **queue != self.name);
+            if let Some(other) = other.filter(|_| asked.insert(predecessor.id)) {
+                let watch = Delivery::Watch { predecessor: predecessor.id, watcher: self.name.clone() };
+                self.outbox.post(other.clone(), watch);
+            }
             self.links.add(task.id, predecessor.id);
-            failed.extend(reason.map(|reason| (predecessor.id, Some(reason))));
+            failed.extend(ended.map(|(state, reason)| (predecessor.id, (state, Some(reason)))));
         }
         self.links.ended.extend(failed);
         self.links.unmet.contains_key(&task.id)
@@ -81,15 +104,19 @@ impl Queue {
 
     /// The task has ended in this state; what waits for it is told by [`Queue::resolve`].
     pub(super) fn announce(&mut self, id: TaskId, state: TaskState) {
-        if self.links.next.contains_key(&id) {
+        if self.links.has_followers(id) {
             let reason = (state != TaskState::Completed).then(|| self.why(id, state));
-            self.links.ended.insert(id, reason);
+            self.links.end(id, Some(state), reason);
         }
     }
 
     /// Tells what waits for tasks that have ended: it becomes ready, or shares their fate.
     pub(super) fn resolve(&mut self, now: Timestamp, config: &Config) {
-        while let Some((ended, reason)) = self.links.ended.pop_first() {
+        while let Some((ended, (state, reason))) = self.links.ended.pop_first() {
+            for watcher in self.links.watchers.remove(&ended).unwrap_or_default() {
+                let reason = reason.clone().unwrap_or_default();
+                self.outbox.post(watcher, Delivery::Ended { predecessor: ended, state, reason });
+            }
             for id in self.links.next.remove(&ended).unwrap_or_default() {
                 self.tell(id, ended, reason.as_deref(), now, config);
             }
@@ -136,7 +163,7 @@ impl Queue {
     }
 
     /// Why a task cannot run; the first failure of a chain is the one that is told.
-    fn why(&self, id: TaskId, state: TaskState) -> String {
+    pub(super) fn why(&self, id: TaskId, state: TaskState) -> String {
         if state == TaskState::Cancelled {
             return format!("dependency failed: task {id} was cancelled");
         }

@@ -11,6 +11,7 @@ use trackside_core::{QueueName, TaskId, Timestamp, UserId, WorkerId};
 use super::{
     intake::{Keys, bytes_of},
     links::Links,
+    outbox::Outbox,
     turns::Shares,
     within::Rates,
 };
@@ -30,6 +31,8 @@ pub(super) struct Queue {
     /// By the time at which the lease ends.
     pub(super) leases: BTreeSet<(Timestamp, TaskId)>,
     pub(super) links: Links,
+    /// Messages to other queues.
+    pub(super) outbox: Outbox,
     pub(super) parked: BTreeMap<Option<UserId>, BTreeSet<TaskId>>,
     pub(super) dead: BTreeSet<(Timestamp, TaskId)>,
     pub(super) finished: HashMap<TaskId, Finished>,
@@ -173,6 +176,7 @@ impl Queue {
             delayed: BTreeSet::new(),
             leases: BTreeSet::new(),
             links: Links::default(),
+            outbox: Outbox::default(),
             parked: BTreeMap::new(),
             dead: BTreeSet::new(),
             finished: HashMap::new(),

@@ -60,6 +60,7 @@ impl Queue {
             next_due: self.next_due(now),
             more_ready: self.has_ready() && is_open,
             paused: self.paused,
+            has_outbox: self.outbox.has_messages(),
             now,
         }
     }

@@ -8,7 +8,7 @@ use std::{
 use tokio_util::sync::CancellationToken;
 use trackside_core::{QueueName, TaskId};
 
-use crate::{ClaimedTask, Config, Error, NewTask, QueueManager, manager::Parent};
+use crate::{ClaimedTask, Config, Dependency, Error, NewTask, Predecessor, QueueManager, manager::Parent};
 
 /// Why a handler must stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -116,8 +116,9 @@ impl TaskContext {
     /// does not end with a result nothing follows, nor of what is said after the handler has returned.
     ///
     /// Answers its id, which follows from this claim and replaces the one that it came with. It may wait for tasks that
-    /// were given here before it, by these ids, and for others of its queue. What it does not say of user, project,
-    /// tenant, correlation and trace it has from this task.
+    /// were given here before it, by these ids, and for others, whose queue must be named unless it is its own. What it
+    /// does not say of user, project, tenant, correlation and trace it has from this task. One for another queue is known
+    /// there as soon as an [`OutboxRelay`](crate::OutboxRelay) has delivered it.
     ///
     /// ```
     /// use bytes::Bytes;
@@ -145,6 +146,24 @@ impl TaskContext {
         let id = task.id;
         next.push((queue.clone(), task));
         Ok(id)
+    }
+
+    /// What became of the tasks that this one waited for, with their results, in the order in which they were named.
+    ///
+    /// Of a task outside a processor, and of one whose retention is over, only the id and the queue are known.
+    ///
+    /// # Errors
+    /// The store's: [retryable](crate::TaskFailure::Retryable), as the task is not to blame.
+    pub async fn predecessors(&self) -> Result<Vec<Predecessor>, Error> {
+        let edges = self.task.depends_on.clone();
+        match &self.queues {
+            Some(queues) => queues.look_up(&self.task.queue, edges).await,
+            None => {
+                let queue = |other: Option<QueueName>| other.unwrap_or_else(|| self.task.queue.clone());
+                let unknown = |it: Dependency| Predecessor { id: it.id, queue: queue(it.queue), status: None };
+                Ok(edges.into_iter().map(unknown).collect())
+            }
+        }
     }
 
     /// The tasks that will follow, each with its queue: for testing a handler.

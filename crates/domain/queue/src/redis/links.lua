@@ -14,10 +14,12 @@ local function is_linked()
   return links > 0
 end
 
--- Messages to other queues, each '<queue>\n<kind>\n<what>', in the order in which they are to be delivered.
+-- Messages to other queues, each '<queue>\n<kind>\n<what>', in the order in which they are to be delivered. Numbers grow
+-- with the time, so that a server which lost the last ones gives none of them again.
 local function post(messages)
   if #messages == 0 then return end
-  local rows, first = {}, redis.call('HINCRBY', META, 'posted', #messages) - #messages
+  local rows, first = {}, math.max(tonumber(redis.call('HGET', META, 'posted') or 0), now * 1000)
+  redis.call('HSET', META, 'posted', string.format('%.0f', first + #messages))
   for i, message in ipairs(messages) do
     local number = string.format('%.0f', first + i)
     rows[#rows + 1], rows[#rows + 2] = number, number .. ' ' .. string.format('%.0f', now) .. '\n' .. message

@@ -9,6 +9,7 @@ use super::{
     Line,
     call::Call,
     intake::{self, Answer},
+    outbox,
     scripts::SCRIPT_TASKS,
 };
 use crate::{Config, Enqueued, Error, MAX_BATCH, NewTask, Settlement};
@@ -41,12 +42,17 @@ pub(super) fn write<'k>(
         if settlement.outcome.next().is_empty() {
             continue;
         }
-        let own = own_tasks(settlement, line);
-        call = call.arg(position).arg(own.len());
+        let next = settlement.outcome.next();
+        let own: Vec<NewTask> =
+            next.iter().filter(|(queue, _)| *queue == line.name).map(|(_, task)| task.clone()).collect();
+        call = call.arg(position).arg(own.len()).arg(next.len() - own.len());
         for task in &own {
             call = intake::write(call, task, config)?;
         }
         call = intake::write_edges(call, &line.name, &own);
+        for (queue, task) in next.iter().filter(|(queue, _)| *queue != line.name) {
+            call = call.arg(outbox::write_next(queue, task, config)?);
+        }
     }
     Ok(call)
 }
@@ -60,16 +66,15 @@ pub(super) fn read(reply: Reply, line: &Line, settle: &[Settlement]) -> Result<H
         let Some(settlement) = position.checked_sub(1).and_then(|position| settle.get(position)) else { continue };
         let mut states = states.into_array().map_err(intake::shape)?.into_iter();
         let mut enqueued = Vec::with_capacity(settlement.outcome.next().len());
-        for (_, task) in settlement.outcome.next().iter().filter(|(queue, _)| *queue == line.name) {
+        for (queue, task) in settlement.outcome.next() {
+            if *queue != line.name {
+                enqueued.push(task.beginning());
+                continue;
+            }
             let answer = states.next().map(|state| intake::answer(state, task)).transpose()?;
             enqueued.extend(answer.map(|answer: Answer| answer.with(None)));
         }
         brought.insert(settlement.id, enqueued);
     }
     Ok(brought)
-}
-
-fn own_tasks(settlement: &Settlement, line: &Line) -> Vec<NewTask> {
-    let own = settlement.outcome.next().iter().filter(|(queue, _)| *queue == line.name);
-    own.map(|(_, task)| task.clone()).collect()
 }

@@ -26,6 +26,9 @@ local function resolve(budget)
   return head and true or false
 end
 
+-- Whether a relay has something to do.
+local function has_messages() return is_linked() and redis.call('EXISTS', OUTBOX) or 0 end
+
 -- Up to 32 tasks that are to be called off, each followed by the reason: the caller does it, who knows their buckets.
 local function doomed()
   local rows = {}

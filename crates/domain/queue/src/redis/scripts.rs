@@ -40,6 +40,12 @@ script!(STEP, "queue.step":
     "step/expire.lua", "step/claim.lua", "turns.lua", "step/allow.lua", "step/draw.lua",
     "step/choose.lua", "step/oldest.lua", "step/within.lua", "step/open.lua", "step/step.lua");
 pub(super) static NUDGE: LazyLock<Script> = LazyLock::new(|| Script::new("queue.nudge", include_str!("nudge.lua")));
+script!(OUTBOX, "queue.outbox":
+    "links.lua", "rules.lua", "fair.lua", "age.lua", "ready.lua", "tenants.lua", "unique.lua", "kept.lua", "ended.lua",
+    "why.lua", "tell.lua", "resolve.lua", "outbox.lua");
+script!(DELIVER, "queue.deliver":
+    "links.lua", "rules.lua", "fair.lua", "age.lua", "ready.lua", "tenants.lua", "unique.lua", "kept.lua", "ended.lua",
+    "why.lua", "tell.lua", "resolve.lua", "known.lua", "first.lua", "predecessors.lua", "accept.lua", "deliver.lua");
 script!(STATUS, "queue.status": "status.lua");
 script!(PEEK, "queue.peek": "rules.lua", "fair.lua", "turns.lua", "foreign.lua", "peek_turns.lua", "peek.lua");
 script!(STATS, "queue.stats": "rules.lua", "fair.lua", "stats.lua");

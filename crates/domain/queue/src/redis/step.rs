@@ -51,7 +51,7 @@ impl Inner {
         let mut settle = &*step.settle;
         let mut renew = step.renew.chunks(SCRIPT_TASKS);
         let (mut settled, mut renewed) = (Vec::with_capacity(step.settle.len()), Vec::with_capacity(step.renew.len()));
-        let (mut own_settlements, mut brought) = (Vec::new(), HashMap::new());
+        let (mut own_settlements, mut brought, mut has_outbox) = (Vec::new(), HashMap::new(), false);
         loop {
             let (some, rest) = settle.split_at(next::part_len(settle));
             settle = rest;
@@ -67,11 +67,13 @@ impl Inner {
             settled.append(&mut round.reply.settled);
             renewed.append(&mut round.reply.renewed);
             brought.extend(std::mem::take(&mut round.reply.next));
+            has_outbox |= round.reply.has_outbox;
             own_settlements.append(&mut round.settle);
             self.call_off(line, std::mem::take(&mut round.doomed)).await;
             if is_last {
-                let mut reply = Box::pin(self.follow_up(line, &step, round, own_settlements)).await;
+                let mut reply = self.follow_up(line, &step, round, own_settlements).await;
                 (reply.settled, reply.renewed, reply.next) = (settled, renewed, brought);
+                reply.has_outbox |= has_outbox;
                 return Ok(reply);
             }
         }
@@ -88,12 +90,13 @@ impl Inner {
             }
             let some = settle.drain(..settle.len().min(SCRIPT_TASKS)).collect();
             let again = Step { settle: some, renew: vec![], credits, ..step.clone() };
-            match self.round(line, again).await {
+            match Box::pin(self.round(line, again)).await {
                 Ok(mut next) => {
                     settle.append(&mut next.settle);
                     self.call_off(line, next.doomed).await;
                     (is_filled, is_limited) = (next.is_filled, next.is_limited);
                     reply.claimed.append(&mut next.reply.claimed);
+                    reply.has_outbox |= next.reply.has_outbox;
                     (reply.next_due, reply.more_ready) = (next.reply.next_due, next.reply.more_ready);
                 }
                 Err(error) => {
@@ -112,7 +115,7 @@ impl Inner {
     }
 
     /// Whatever is not called off now, the next step names again.
-    async fn call_off(&self, line: &Line, doomed: Vec<(TaskId, String)>) {
+    pub(super) async fn call_off(&self, line: &Line, doomed: Vec<(TaskId, String)>) {
         let calls = doomed.iter().map(|(id, reason)| self.cancel(line, *id, reason));
         for error in futures::future::join_all(calls).await.into_iter().filter_map(Result::err) {
             let error = &error as &dyn std::error::Error;
@@ -229,8 +232,21 @@ impl From<trackside_redis::Error> for Unread {
 
 /// What the script answered, and what it said of the tasks that completions brought.
 fn read(reply: Reply, queue: &QueueName, usual_lease: Duration, config: &Config) -> Result<(Round, Reply), Unread> {
-    let [settled, renewed, rows, next_due, more_ready, paused, now, left, cancelled, is_limited, doomed, brought] =
-        reply.into_array_of()?;
+    let [
+        settled,
+        renewed,
+        rows,
+        next_due,
+        more_ready,
+        paused,
+        now,
+        left,
+        cancelled,
+        is_limited,
+        doomed,
+        brought,
+        outbox,
+    ] = reply.into_array_of()?;
     let now = Timestamp::from_millis(now.as_u64()?);
     let mut settle = Vec::new();
 
@@ -272,7 +288,8 @@ fn read(reply: Reply, queue: &QueueName, usual_lease: Duration, config: &Config)
     let next_due = u64::try_from(next_due.as_int()?).ok().map(Duration::from_millis);
     let (more_ready, paused) = (more_ready.as_bool()?, paused.as_bool()?);
     let next = HashMap::new();
-    let reply = StepReply { settled, next, renewed, claimed, next_due, more_ready, paused, now };
+    let has_outbox = outbox.as_bool()?;
+    let reply = StepReply { settled, next, renewed, claimed, next_due, more_ready, paused, has_outbox, now };
     let is_limited = is_limited.as_bool()?;
     let left = match left.as_int()? {
         0 => None,

@@ -14,6 +14,7 @@
 #![cfg(feature = "redis")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the row, also in its helpers")]
 
+mod chains;
 mod checker;
 mod journal;
 mod process;

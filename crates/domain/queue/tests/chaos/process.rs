@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::process::{Child, ChildStdin, Command};
 
 use crate::{
+    chains,
     producer::{Orders, Producer},
     row::Row,
     verdict::Expected,
@@ -25,6 +26,8 @@ const ENTRY: &str = "process::a_process_with_a_role_plays_it";
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Role {
     Work(Worker),
+    /// Works on chains over two queues.
+    Link(Worker),
     Produce(Producer),
 }
 
@@ -47,7 +50,7 @@ impl Role {
     /// Another build of this binary, or another environment.
     pub(crate) fn spawn_with(&self, program: &Path, environment: &[(&str, String)]) -> Process {
         let name = match self {
-            Self::Work(worker) => &worker.name,
+            Self::Work(worker) | Self::Link(worker) => &worker.name,
             Self::Produce(producer) => &producer.name,
         };
         let mut child = Command::new(program)
@@ -102,6 +105,7 @@ async fn a_process_with_a_role_plays_it() {
     });
     match serde_json::from_str(&role).unwrap() {
         Role::Work(worker) => worker.work().await,
+        Role::Link(worker) => chains::work(worker).await,
         Role::Produce(producer) => producer.produce().await,
     }
 }

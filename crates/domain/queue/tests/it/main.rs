@@ -39,6 +39,8 @@ mod redis_odd;
 #[cfg(feature = "redis")]
 mod redis_plain;
 #[cfg(feature = "redis")]
+mod redis_relay;
+#[cfg(feature = "redis")]
 mod redis_repair;
 #[cfg(feature = "redis")]
 mod redis_upkeep;

@@ -15,9 +15,9 @@ use tokio_util::sync::CancellationToken;
 use trackside_core::{Clock, ErrorKind, QueueName, TaskId, Timestamp};
 use trackside_queue::{
     BrakeChange, BrakePage, BrakeScope, Config, DeadCursor, DeadLetter, DeadRef, Enqueued, Error, Handlers, Intake,
-    MemoryQueueStore, NewTask, PeekedTask, ProcessorConfig, ProcessorHandle, QueueAudit, QueueManager, QueuePolicy,
-    QueueStats, QueueStore, RepairCursor, RepairPage, Step, StepReply, TaskEvent, TaskObserver, TaskProcessor,
-    TaskState, TaskStatus,
+    MemoryQueueStore, NewTask, OutboxMessage, OutboxPage, OutboxRequest, PeekedTask, ProcessorConfig, ProcessorHandle,
+    QueueAudit, QueueManager, QueuePolicy, QueueStats, QueueStore, RepairCursor, RepairPage, Step, StepReply,
+    TaskEvent, TaskObserver, TaskProcessor, TaskState, TaskStatus,
 };
 
 use crate::names::unique_queue;
@@ -108,6 +108,12 @@ impl QueueStore for Wire {
             self.batches.lock().unwrap().push(step.settle.len());
         }
         self.call(self.store.step(queue, step)).await
+    }
+    async fn outbox(&self, queue: &QueueName, request: &OutboxRequest) -> Result<OutboxPage, Error> {
+        self.call(self.store.outbox(queue, request)).await
+    }
+    async fn deliver(&self, queue: &QueueName, from: &QueueName, messages: &[OutboxMessage]) -> Result<bool, Error> {
+        self.call(self.store.deliver(queue, from, messages)).await
     }
     async fn wait_for_work(&self, queue: &QueueName, timeout: Duration) -> Result<(), Error> {
         self.call(self.store.wait_for_work(queue, timeout)).await

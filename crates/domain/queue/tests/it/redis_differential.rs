@@ -3,17 +3,20 @@
 //! Operations are a hundred seconds apart, and each kind of duration ends at a place of its own between two of them, so
 //! that the milliseconds which pass on a real server decide nothing. Sequences that once failed are kept in `redis_differential.seeds` and run first.
 
+mod ops;
+
 use std::{fmt::Write, num::NonZeroU32, sync::Arc, time::Duration};
 
 use proptest::{prelude::*, test_runner::FileFailurePersistence};
 use trackside_core::{ManualClock, QueueName, Timestamp, UserId, WorkerId};
 use trackside_queue::{
     BrakeChange, BrakeScope, ClaimedTask, Config, DeadCursor, Due, Error, MemoryQueueStore, NewTask, OnFailure,
-    Outcome, Priority, QueuePolicy, QueueStats, QueueStore, Rate, Renewal, Renewed, RetryPolicy, Settlement, Step,
-    StepReply, TaskStatus, Unique, UniqueUntil, conformance::Harness,
+    Outcome, Priority, QueueStats, QueueStore, Renewal, Renewed, RetryPolicy, Settlement, Step, StepReply, TaskOptions,
+    TaskStatus, Unique, UniqueUntil, conformance::Harness,
 };
 use trackside_testkit::RedisServer;
 
+use self::ops::{Ending, Op, Plan, op, op_of_chains, policies};
 use crate::{
     kit::{new_task, refs},
     names::unique_queue,
@@ -27,109 +30,6 @@ const LEASES: [Duration; 3] = [Duration::from_secs(6_000), Duration::from_secs(1
 const DELAY: Duration = Duration::from_secs(2_030);
 /// Of tasks that ask for one of their own.
 const RETENTION: Duration = Duration::from_secs(3_040);
-
-/// One operation. Numbers choose among the tasks and claims that exist, whatever their count.
-#[derive(Debug, Clone)]
-enum Op {
-    Enqueue(Vec<Plan>),
-    EnqueueAgain(usize),
-    Step { credits: usize, settle: Vec<(usize, Ending)>, renew: Vec<usize> },
-    Advance(u64),
-    Cancel(usize),
-    Brake { user: Option<u8>, engaged: bool, revision: u64 },
-    Unpark { user: Option<u8>, limit: usize },
-    Pause(bool),
-    Limit(usize),
-    Requeue(Vec<usize>),
-    Purge(Vec<usize>),
-    Look(usize),
-}
-
-#[derive(Debug, Clone)]
-struct Plan {
-    priority: u8,
-    user: Option<u8>,
-    tenant: Option<u8>,
-    delayed: bool,
-    long_lease: bool,
-    max_attempts: u32,
-    retry: u8,
-    /// Digits of base 3: its unique key, its idempotency key, its retention; mostly none of them.
-    special: u8,
-    /// Tasks that it waits for, and whether it goes on when one of them fails.
-    after: Vec<usize>,
-    goes_on: bool,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Ending {
-    Completed,
-    Failed,
-    FailedAtOnce,
-    FailedForGood,
-    Released,
-    Cancelled,
-}
-
-fn plan() -> impl Strategy<Value = Plan> {
-    let user = prop_oneof![3 => Just(None), 2 => (0..3_u8).prop_map(Some)];
-    let tenant = prop_oneof![2 => Just(None), 3 => (0..4_u8).prop_map(Some)];
-    let after = prop_oneof![3 => Just(vec![]), 2 => prop::collection::vec(any::<usize>(), 1..4)];
-    (
-        (0..4_u8, user, tenant),
-        prop::bool::weighted(0.2),
-        prop::bool::weighted(0.2),
-        1..4_u32,
-        0..3_u8,
-        prop_oneof![2 => Just(0), 1 => 0..27_u8],
-        (after, any::<bool>()),
-    )
-        .prop_map(
-            |((priority, user, tenant), delayed, long_lease, max_attempts, retry, special, (after, goes_on))| Plan {
-                priority,
-                user,
-                tenant,
-                delayed,
-                long_lease,
-                max_attempts,
-                retry,
-                special,
-                after,
-                goes_on,
-            },
-        )
-}
-
-fn ending() -> impl Strategy<Value = Ending> {
-    prop_oneof![
-        Just(Ending::Completed),
-        Just(Ending::Failed),
-        Just(Ending::FailedAtOnce),
-        Just(Ending::FailedForGood),
-        Just(Ending::Released),
-        Just(Ending::Cancelled),
-    ]
-}
-
-fn op() -> impl Strategy<Value = Op> {
-    let user = || prop_oneof![1 => Just(None), 3 => (0..3_u8).prop_map(Some)];
-    let some = || prop::collection::vec(any::<usize>(), 0..4);
-    let step = (0..6_usize, prop::collection::vec((any::<usize>(), ending()), 0..4), some());
-    prop_oneof![
-        4 => prop::collection::vec(plan(), 1..5).prop_map(Op::Enqueue),
-        1 => any::<usize>().prop_map(Op::EnqueueAgain),
-        8 => step.prop_map(|(credits, settle, renew)| Op::Step { credits, settle, renew }),
-        2 => (1..40_u64).prop_map(Op::Advance),
-        1 => any::<usize>().prop_map(Op::Cancel),
-        1 => (user(), any::<bool>(), 0..20_u64).prop_map(|(user, engaged, revision)| Op::Brake { user, engaged, revision }),
-        1 => (user(), 0..4_usize).prop_map(|(user, limit)| Op::Unpark { user, limit }),
-        1 => prop::bool::weighted(0.3).prop_map(Op::Pause),
-        2 => any::<usize>().prop_map(Op::Limit),
-        1 => some().prop_map(Op::Requeue),
-        1 => some().prop_map(Op::Purge),
-        2 => any::<usize>().prop_map(Op::Look),
-    ]
-}
 
 /// What both stores are asked, and what came back from the one that is compared with.
 struct World {
@@ -241,6 +141,14 @@ impl World {
                 }
                 claimed = reply.claimed;
             }
+            Op::Bring(index, _) => {
+                let Some(claim) = self.claim(*index) else { return (seen, claimed) };
+                let next = new.iter().map(|task| (queue.clone(), task.clone())).collect();
+                let outcome = Outcome::Completed { result: None, next };
+                let settle = vec![Settlement { id: claim.id, fence: claim.fence, outcome }];
+                let reply = store.step(queue, Step { settle, ..self.step(0, &[], &[]) }).await.unwrap();
+                show(&mut seen, &(reply.settled, reply.next.get(&claim.id), reply.more_ready, reply.has_outbox));
+            }
             Op::Advance(_) => {}
             Op::Cancel(index) => {
                 if let Some(task) = self.task(*index) {
@@ -304,28 +212,6 @@ fn timeless(mut status: TaskStatus) -> (TaskStatus, [bool; 3]) {
     (TaskStatus { enqueued_at, due_at: None, started_at: None, finished_at: None, ..status }, times)
 }
 
-/// Their durations, and all multiples of them that matter, end between two operations too.
-fn policies() -> Vec<QueuePolicy> {
-    let (none, many) = (QueuePolicy::default(), NonZeroU32::new);
-    let rate = |per, burst| {
-        let rate = Rate::new(NonZeroU32::MIN, Duration::from_secs(per));
-        Some(Rate { burst: many(burst), ..rate })
-    };
-    let age_after = Some(Duration::from_secs(1_050));
-    vec![
-        none.clone(),
-        QueuePolicy { max_active: many(3), ..none.clone() },
-        QueuePolicy { rate: rate(337, 3), ..none.clone() },
-        QueuePolicy { fair: many(1), ..none.clone() },
-        QueuePolicy { fair: many(2), max_active: many(4), ..none.clone() },
-        QueuePolicy { tenant_max_active: many(1), ..none.clone() },
-        QueuePolicy { tenant_rate: rate(1_137, 2), ..none.clone() },
-        QueuePolicy { tenant_max_active: many(2), tenant_rate: rate(437, 1), fair: many(3), ..none.clone() },
-        QueuePolicy { age_after, ..none.clone() },
-        QueuePolicy { age_after, fair: many(2), tenant_max_active: many(2), rate: rate(137, 4), ..none },
-    ]
-}
-
 fn user(number: u8) -> UserId {
     format!("user-{number}").parse().unwrap()
 }
@@ -357,12 +243,19 @@ async fn compare(ops: Vec<Op>) {
             Op::EnqueueAgain(index) => {
                 world.task(*index).filter(|task| task.options.retention.is_none()).cloned().into_iter().collect()
             }
+            Op::Bring(_, plans) => plans
+                .iter()
+                .map(|plan| {
+                    let task = world.make(plan);
+                    task.clone().with(TaskOptions { idempotency_key: None, ..task.options })
+                })
+                .collect(),
             _ => Vec::new(),
         };
         let (in_memory, claimed) = world.run(&memory, op, &new).await;
         let (on_redis, _) = world.run(&redis.store, op, &new).await;
         assert_eq!(in_memory, on_redis, "operation {number}: {op:?}");
-        if let Op::Enqueue(_) = op {
+        if let Op::Enqueue(_) | Op::Bring(..) = op {
             world.tasks.extend(new);
         }
         world.claims.extend(claimed);
@@ -372,11 +265,20 @@ async fn compare(ops: Vec<Op>) {
 
 #[test]
 fn memory_and_redis_answer_alike() {
+    run("tests/it/redis_differential.seeds", 32, op());
+}
+
+#[test]
+fn memory_and_redis_answer_alike_to_completions_that_bring_tasks() {
+    run("tests/it/redis_differential_chains.seeds", 16, op_of_chains());
+}
+
+fn run(seeds: &'static str, cases: u32, op: impl Strategy<Value = Op>) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let seeds = FileFailurePersistence::Direct("tests/it/redis_differential.seeds");
-    let config = ProptestConfig { cases: 32, failure_persistence: Some(Box::new(seeds)), ..ProptestConfig::default() };
+    let seeds = FileFailurePersistence::Direct(seeds);
+    let config = ProptestConfig { cases, failure_persistence: Some(Box::new(seeds)), ..ProptestConfig::default() };
     let mut runner = proptest::test_runner::TestRunner::new(config);
-    let sequences = prop::collection::vec(op(), 1..80);
+    let sequences = prop::collection::vec(op, 1..80);
     let outcome = runner.run(&sequences, |ops| {
         runtime.block_on(compare(ops));
         Ok(())

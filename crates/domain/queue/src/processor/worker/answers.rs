@@ -29,6 +29,7 @@ impl Worker {
             }
         };
         self.succeeded();
+        self.processor.queues.heard(&self.processor.queue, &reply);
         for (unsettled, answer) in sent.settled.into_iter().zip(reply.settled) {
             if let Some(enqueued) = reply.next.get(&unsettled.task.id) {
                 count_next(unsettled.outcome.next(), enqueued);

@@ -5,7 +5,7 @@
 --       grace, 9 settlements, 10 renewals, 11 spare ids; then these, as settle.lua, renew.lua, adopt.lua and next.lua say.
 -- Returns: settled, renewed, claimed (as lease.lua says), milliseconds until something is due (-1 never), whether
 --          ready tasks remain that may be asked for, whether the queue is paused, the time, whether spare ids were
---          missing, ids and fences of cancelled tasks whose lease ended, whether limits hold back, what is doomed and brought.
+--          missing, ids and fences of cancelled tasks whose lease ended, whether limits hold back, doomed, brought, messages.
 -- Bound: 256 of each; the sum of the parts.
 local meta = redis.call('HMGET', META, 'paused', 'braked', 'last_step', 'grace_since', 'grace_until',
   'gone_c', 'gone_h', 'gone_n', 'gone_l', 'kept', 'policy')
@@ -57,4 +57,4 @@ if ends and now < until_ and ends > since then ends = math.max(ends, until_) end
 local next_due = math.min(due or math.huge, told_due or math.huge, ends or math.huge, not paused and free_at or math.huge)
 next_due = is_pending and 0 or next_due == math.huge and -1 or math.max(next_due - now, 0)
 return { settled, renewed, rows, next_due, ready > 0 and (is_free or paused) and 1 or 0, paused and 1 or 0, now,
-  missing and 1 or 0, cancelled, is_free and 0 or 1, doomed(), brought }
+  missing and 1 or 0, cancelled, is_free and 0 or 1, doomed(), brought, has_messages() }
