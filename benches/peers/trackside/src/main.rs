@@ -16,6 +16,7 @@ use std::{
 
 use futures::future::try_join_all;
 use tokio::{
+    runtime::Builder,
     signal::unix::{SignalKind, signal},
     sync::mpsc,
 };
@@ -36,11 +37,17 @@ const BULK: usize = 1_000;
 /// Between one sample of `pickup` and the next, so that the worker has come to rest.
 const REST: Duration = Duration::from_millis(10);
 
-#[tokio::main]
-async fn main() -> Outcome<()> {
+fn main() -> Outcome<()> {
     let words: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    if words == ["versions"] {
+    // One task at a time needs no second thread, and waking one takes longer than the rest.
+    let mut builder =
+        if matches!(words[..], ["pickup", _]) { Builder::new_current_thread() } else { Builder::new_multi_thread() };
+    builder.enable_all().build()?.block_on(run(&words))
+}
+
+async fn run(words: &[&str]) -> Outcome<()> {
+    if *words == ["versions"] {
         println!("{}", serde_json::json!({ "trackside": env!("CARGO_PKG_VERSION") }));
         return Ok(());
     }
@@ -49,7 +56,7 @@ async fn main() -> Outcome<()> {
     let store = RedisQueueStore::new(redis, Config::default());
     let queues = QueueManager::new(Arc::new(store.clone()), Config::default());
     let queue: QueueName = "peers".parse()?;
-    match words[..] {
+    match *words {
         ["enqueue", mode, count] => enqueue(&queues, &queue, mode, count.parse()?).await?,
         ["work", concurrency] => work(queues, queue, concurrency.parse()?).await?,
         ["pickup", samples] => pickup(queues, queue, samples.parse()?).await?,
