@@ -3,6 +3,7 @@
 
 mod config;
 mod drain;
+mod entries;
 mod error;
 mod extract;
 mod metrics;

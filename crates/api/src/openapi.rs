@@ -39,6 +39,7 @@ use crate::{
         (name = "schedules", description = "Tasks that come again, by the calendar or at an interval"),
         (name = "webhooks", description = "What other services send: verified, and kept as tasks"),
         (name = "progress", description = "Operations with steps, and their live events"),
+        (name = "cache", description = "Entries with a time to live, project data, invalidation by tag"),
         (name = "agents", description = "Pause and resume agents; the emergency brake"),
         (name = "health", description = "How the service is"),
         (name = "service", description = "What runs here")

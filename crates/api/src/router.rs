@@ -68,6 +68,9 @@ fn resources() -> Vec<OpenApiRouter<ApiState>> {
         routes::webhooks::routes(),
         // Progress.
         routes::progress::routes(),
+        // The cache.
+        routes::cache::routes(),
+        routes::projects::routes(),
         // Agents and the brake.
         routes::agents::routes(),
         routes::agent_events::routes(),

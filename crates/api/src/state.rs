@@ -4,6 +4,7 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
+use trackside_cache::CacheManager;
 use trackside_control::AgentControl;
 use trackside_core::{HealthCheck, Timestamp};
 use trackside_jobs::JobService;
@@ -25,6 +26,8 @@ pub struct ApiState {
     pub monitor: MonitorHandle,
     /// Operations and their events.
     pub progress: ProgressTracker,
+    /// The cache.
+    pub cache: CacheManager,
     /// The brake and agent status.
     pub control: AgentControl,
     /// Tools and jobs.

@@ -2,6 +2,7 @@
 //!
 //! Field for field the same as `config.default.toml`, which is embedded and is the defaults.
 
+pub(crate) mod cache;
 mod check;
 mod environment;
 mod load;
@@ -37,6 +38,7 @@ pub(crate) struct Config {
     pub(crate) jobs: Jobs,
     pub(crate) history: History,
     pub(crate) progress: Progress,
+    pub(crate) cache: cache::Cache,
     pub(crate) log: Log,
 }
 

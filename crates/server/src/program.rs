@@ -1,9 +1,10 @@
 //! What runs beside the HTTP service: processors, and the loops that keep progress, brake and history true.
 
-use std::time::Duration;
+use std::{num::NonZeroUsize, time::Duration};
 
 use tokio::time::timeout;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use trackside_cache::CacheManager;
 use trackside_core::QueueName;
 use trackside_queue::{Error, OutboxRelay, QueueManager, QueuePolicy, Scheduler, SchedulerConfig};
 
@@ -45,6 +46,9 @@ impl Program {
         keepers.spawn(async move { jobs.run(end_jobs).await });
         keepers.spawn(async move { control.run(end_control).await });
         keepers.spawn(OutboxRelay::new(parts.queues.clone()).run(end()));
+        let (cache, end_cache) = (parts.cache.clone(), end());
+        keepers.spawn(keep_warm(cache.clone(), end()));
+        keepers.spawn(async move { cache.run(end_cache).await });
         let (reports, unwritten) = brake::Reports::new();
         keepers.spawn(brake::write_reports(parts.control.clone(), unwritten, end()));
         keepers.spawn(brake::keep(parts.control.clone(), parts.queues.clone(), reports.clone(), end()));
@@ -80,6 +84,19 @@ impl Program {
         self.parts.close().await;
         tracing::info!("stopped");
     }
+}
+
+/// Warms the cache at once, and again before what is warm ends.
+async fn keep_warm(cache: CacheManager, end: CancellationToken) {
+    const AT_ONCE: NonZeroUsize = const { NonZeroUsize::new(4).unwrap() };
+    const AGAIN: Duration = Duration::from_secs(1_800);
+    let warming = async {
+        loop {
+            cache.warm(AT_ONCE, |_| {}).await;
+            tokio::time::sleep(AGAIN).await;
+        }
+    };
+    end.run_until_cancelled(warming).await;
 }
 
 /// The queues that the settings name, and the limits of those that have some.

@@ -90,6 +90,7 @@ pub(crate) fn state(
         webhooks: Arc::new(webhooks::sources(config)?),
         monitor: parts.monitor.handle(),
         progress: parts.progress.clone(),
+        cache: parts.cache.clone(),
         control: parts.control.clone(),
         jobs: parts.jobs.clone(),
         health: health.into(),

@@ -2,11 +2,13 @@
 
 mod data_dir;
 mod stores;
+mod warmers;
 
 use std::{num::NonZeroU32, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use trackside_api::StoreInfo;
+use trackside_cache::CacheManager;
 use trackside_control::AgentControl;
 use trackside_core::SystemClock;
 use trackside_jobs::{JobDeps, JobService, SearchPath, ToolRegistry};
@@ -24,11 +26,14 @@ pub(crate) struct Parts {
     pub(crate) monitor: QueueMonitor,
     pub(crate) schedules: Schedules,
     pub(crate) progress: ProgressTracker,
+    pub(crate) cache: CacheManager,
     pub(crate) control: AgentControl,
     pub(crate) jobs: JobService,
     /// `None` on memory stores.
     pub(crate) redis: Option<RedisService>,
     redis_queue: Option<RedisQueueStore>,
+    /// The cache's own server, where it has one.
+    cache_redis: Option<RedisService>,
     pub(crate) store: StoreInfo,
     /// Where the history is, in words for the log.
     pub(crate) history: String,
@@ -69,7 +74,7 @@ impl Parts {
         if let Some(queue) = &self.redis_queue {
             queue.shutdown().await;
         }
-        if let Some(redis) = &self.redis {
+        for redis in [&self.redis, &self.cache_redis].into_iter().flatten() {
             redis.shutdown().await;
         }
     }
@@ -83,11 +88,13 @@ pub(crate) async fn assemble(config: &Config) -> anyhow::Result<Parts> {
     let redis = stores::redis(config)?;
     let data_dir = Arc::new(DataDir::open(&config.data_dir, redis.is_none())?);
     let registry = tools(config)?;
-    let stores = stores::open(config, redis.clone()).await?;
+    let cache_redis = stores::cache_redis(config)?;
+    let stores = stores::open(config, redis.clone(), cache_redis.clone()).await?;
     let queues = QueueManager::new(stores.queue, queue_config(config));
     let schedules = Schedules::new(stores.schedules, queues.clone());
     let monitor = alerts::monitor(config, queues.clone(), stores.alerts, redis.clone())?;
     let progress = ProgressTracker::new(stores.progress, progress_config(config));
+    let cache = CacheManager::new(stores.cache, crate::config::cache::cache(config)?);
     let control = AgentControl::new(stores.control, trackside_control::Config::default());
     queues.on_register(Arc::new(brake::BringBrake::new(control.clone())));
     let jobs = JobService::new(JobDeps {
@@ -100,15 +107,18 @@ pub(crate) async fn assemble(config: &Config) -> anyhow::Result<Parts> {
         clock: Arc::new(SystemClock::default()),
         config: jobs_config(config),
     });
+    warmers::add(&cache, &jobs)?;
     Ok(Parts {
         queues,
         monitor,
         schedules,
         progress,
+        cache,
         control,
         jobs,
         redis,
         redis_queue: stores.redis_queue,
+        cache_redis,
         store: stores.info,
         history: stores.history_name,
         tools: tools_origin(config),

@@ -13,6 +13,7 @@ pub(crate) enum ProblemKind {
     MethodNotAllowed,
     Conflict,
     LeaseLost,
+    PreconditionFailed,
     PayloadTooLarge,
     SignatureInvalid,
     UnsupportedMediaType,
@@ -35,7 +36,7 @@ pub(crate) enum ProblemKind {
 
 impl ProblemKind {
     /// Every kind that has a page.
-    pub(crate) const ALL: [Self; 22] = [
+    pub(crate) const ALL: [Self; 23] = [
         Self::MalformedJson,
         Self::MalformedWebhook,
         Self::CrossSiteRequest,
@@ -44,6 +45,7 @@ impl ProblemKind {
         Self::MethodNotAllowed,
         Self::Conflict,
         Self::LeaseLost,
+        Self::PreconditionFailed,
         Self::PayloadTooLarge,
         Self::SignatureInvalid,
         Self::UnsupportedMediaType,
@@ -115,6 +117,12 @@ impl ProblemKind {
                 "The lease on the task is lost",
                 "The lease ended, or another worker holds the task. What was to be written was not written; stop working \
                  on the task and lease the next one.",
+            ),
+            Self::PreconditionFailed => (
+                "precondition-failed",
+                StatusCode::PRECONDITION_FAILED,
+                "The entry is not as the request wants it",
+                "Somebody changed, made or removed it since. Read it again, and decide anew over the version that is there.",
             ),
             Self::PayloadTooLarge => (
                 "payload-too-large",

@@ -6,6 +6,7 @@ mod agents;
 mod away;
 mod batches;
 mod browser;
+mod cache;
 mod dead_letters;
 mod dependencies;
 mod documents;

@@ -11,6 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use trackside_api::{ApiConfig, ApiState, BuildInfo, MetricsSource, StoreInfo, StoreKind, router};
+use trackside_cache::{CacheManager, MemoryCacheStore};
 use trackside_control::{AgentControl, MemoryControlBus};
 use trackside_core::{Clock, SystemClock, Timestamp};
 use trackside_jobs::{JobDeps, JobService, MemoryJobStatusStore, MemoryJobUpdates, SqliteJobHistory, ToolRegistry};
@@ -107,6 +108,10 @@ pub(crate) async fn setup_of(queues: Arc<dyn QueueStore>, progress: Arc<dyn Prog
         queues,
         monitor: monitor.handle(),
         progress,
+        cache: CacheManager::new(
+            Arc::new(MemoryCacheStore::new(&Default::default(), clock.clone())),
+            Default::default(),
+        ),
         control: AgentControl::new(Arc::new(bus), trackside_control::Config::default()),
         jobs,
         health: Arc::new([]),

@@ -5,7 +5,7 @@ use secrecy::ExposeSecret;
 use trackside_core::QueueName;
 use trackside_redis::RedisUrl;
 
-use super::{Config, policy::policies};
+use super::{Config, cache::cache, policy::policies};
 use crate::alerts;
 
 /// Refuses settings that cannot work, with the key and what to do.
@@ -63,6 +63,7 @@ pub(super) fn check(config: &Config) -> anyhow::Result<()> {
         }
     }
     policies(config)?;
+    cache(config)?;
     for (name, webhook) in &config.webhooks {
         webhook.check(name)?;
     }
@@ -70,6 +71,10 @@ pub(super) fn check(config: &Config) -> anyhow::Result<()> {
     if !url.is_empty() {
         // The reason never repeats the URL, which may carry a password.
         url.parse::<RedisUrl>().map_err(|error| anyhow::anyhow!("redis.url: {error}"))?;
+    }
+    let url = config.cache.redis_url.expose_secret();
+    if !url.is_empty() {
+        url.parse::<RedisUrl>().map_err(|error| anyhow::anyhow!("cache.redis_url: {error}"))?;
     }
     let url = history.database_url.expose_secret();
     ensure!(

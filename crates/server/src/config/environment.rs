@@ -10,15 +10,16 @@ use figment::{
 };
 
 use super::{
-    DEFAULTS,
+    DEFAULTS, cache,
     load::{Layer, dotted},
     policy, webhooks,
 };
 
 /// Environment variables with a short name of their own, and the keys they set.
-const SHORT_NAMES: [(&str, &str); 9] = [
+const SHORT_NAMES: [(&str, &str); 10] = [
     ("REDIS_URL", "redis.url"),
     ("TRACKSIDE_REDIS_URL", "redis.url"),
+    ("TRACKSIDE_CACHE_REDIS_URL", "cache.redis_url"),
     ("TRACKSIDE_LISTEN", "server.listen"),
     ("TRACKSIDE_DATA_DIR", "data_dir"),
     ("TRACKSIDE_TOOLS_DIR", "tools_dir"),
@@ -31,11 +32,12 @@ const SHORT_NAMES: [(&str, &str); 9] = [
 /// Read by the loader or a command itself, or set for the commands of jobs, and not a setting.
 const NOT_SETTINGS: [&str; 4] = ["TRACKSIDE_CONFIG", "TRACKSIDE_URL", "TRACKSIDE_JOB_ID", "TRACKSIDE_CORRELATION_ID"];
 /// Settled names of parts that this version does not have; silence would be worse than a refusal.
-const NOT_YET: [&str; 2] = ["TRACKSIDE_API_KEYS_FILE", "TRACKSIDE_CACHE_REDIS_URL"];
+const NOT_YET: [&str; 1] = ["TRACKSIDE_API_KEYS_FILE"];
 /// Prefix of what the test suite passes to itself.
 const TEST_PREFIX: &str = "TRACKSIDE_TEST_";
 /// Keys whose value may stand in a file, named by the variable with `_FILE` behind it.
-const SECRETS: [&str; 4] = ["redis.url", "history.database_url", "monitor.webhook_url", "monitor.webhook_secret"];
+const SECRETS: [&str; 5] =
+    ["redis.url", "cache.redis_url", "history.database_url", "monitor.webhook_url", "monitor.webhook_secret"];
 
 /// True for values that must never be printed.
 pub(super) fn is_secret(key: &str) -> bool {
@@ -73,6 +75,7 @@ pub(super) fn environment_layers(environment: &BTreeMap<String, String>) -> anyh
             None => {
                 let mut known = known_keys();
                 known.extend(policy::keys_beside(&key));
+                known.extend(cache::keys_beside(&key));
                 if !known.contains(&key) && webhooks::key_of(&key).is_none() {
                     let hint = nearest(&key, known.iter().map(String::as_str)).map(variable_of);
                     let hint =

@@ -3,8 +3,9 @@
 use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use trackside_api::{StoreInfo, StoreKind};
+use trackside_cache::{CacheStore, MemoryCacheStore, RedisCacheStore};
 use trackside_control::{ControlBus, MemoryControlBus, RedisControlBus};
 use trackside_core::{Clock, KeyPrefix, SystemClock};
 use trackside_jobs::{
@@ -26,6 +27,7 @@ pub(super) struct Stores {
     pub(super) schedules: Arc<dyn ScheduleStore>,
     pub(super) alerts: Arc<dyn AlertBoard>,
     pub(super) progress: Arc<dyn ProgressStore>,
+    pub(super) cache: Arc<dyn CacheStore>,
     pub(super) control: Arc<dyn ControlBus>,
     pub(super) status: Arc<dyn JobStatusStore>,
     pub(super) updates: Arc<dyn JobUpdates>,
@@ -41,7 +43,19 @@ pub(super) struct Stores {
 /// # Errors
 /// When the URL or the certificate file is unusable.
 pub(super) fn redis(config: &Config) -> anyhow::Result<Option<RedisService>> {
-    let url = config.redis.url.expose_secret();
+    connection(config, &config.redis.url)
+}
+
+/// The connection to the cache's own server, where there is one.
+///
+/// # Errors
+/// As [`redis`].
+pub(super) fn cache_redis(config: &Config) -> anyhow::Result<Option<RedisService>> {
+    connection(config, &config.cache.redis_url)
+}
+
+fn connection(config: &Config, url: &SecretString) -> anyhow::Result<Option<RedisService>> {
+    let url = url.expose_secret();
     if url.is_empty() {
         return Ok(None);
     }
@@ -57,11 +71,20 @@ pub(super) fn redis(config: &Config) -> anyhow::Result<Option<RedisService>> {
 }
 
 /// Every store, on `redis` when there is one.
-pub(super) async fn open(config: &Config, redis: Option<RedisService>) -> anyhow::Result<Stores> {
+pub(super) async fn open(
+    config: &Config,
+    redis: Option<RedisService>,
+    cache_redis: Option<RedisService>,
+) -> anyhow::Result<Stores> {
     let (history, history_name) = history(config).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let queue = super::queue_config(config);
     let progress = super::progress_config(config);
+    let cache = crate::config::cache::cache(config)?;
+    let cache: Arc<dyn CacheStore> = match cache_redis.or_else(|| redis.clone()) {
+        Some(redis) => Arc::new(RedisCacheStore::new(redis, &cache)),
+        None => Arc::new(MemoryCacheStore::new(&cache, Arc::clone(&clock))),
+    };
     let redis_queue = redis.clone().map(|redis| RedisQueueStore::new(redis, queue.clone()));
     Ok(match redis.zip(redis_queue) {
         Some((redis, store)) => Stores {
@@ -69,6 +92,7 @@ pub(super) async fn open(config: &Config, redis: Option<RedisService>) -> anyhow
             schedules: Arc::new(RedisScheduleStore::new(redis.clone())),
             alerts: Arc::new(RedisAlertBoard::new(redis.clone())),
             progress: Arc::new(RedisProgressStore::new(redis.clone(), &progress)),
+            cache,
             control: Arc::new(RedisControlBus::new(redis.clone())),
             status: Arc::new(RedisJobStatusStore::new(redis.clone())),
             updates: Arc::new(RedisJobUpdates::new(redis)),
@@ -82,6 +106,7 @@ pub(super) async fn open(config: &Config, redis: Option<RedisService>) -> anyhow
             schedules: Arc::new(MemoryScheduleStore::new(Arc::clone(&clock))),
             alerts: Arc::new(MemoryAlertBoard::new(Arc::clone(&clock))),
             progress: Arc::new(MemoryProgressStore::new(progress, Arc::clone(&clock))),
+            cache,
             control: Arc::new(MemoryControlBus::new(Arc::clone(&clock))),
             status: Arc::new(MemoryJobStatusStore::default()),
             updates: Arc::new(MemoryJobUpdates::default()),

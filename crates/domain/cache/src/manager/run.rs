@@ -2,11 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{CacheManager, Inner, outage::Change};
 use crate::{CacheSignal, Condition, EntryKey, Error, Tag, Writer, Written, metrics};
+
+/// How long remembered changes are tried to be written at the end.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 // === impl CacheManager ===
 
@@ -24,6 +27,11 @@ impl CacheManager {
         }
         // Nothing is heard any more: copies are served only within their bounds.
         inner.coherence.gap();
+        if inner.outage.is_any()
+            && let Ok(Err(error)) = timeout(LAST_WORDS, Box::pin(inner.catch_up())).await
+        {
+            tracing::warn!(error = &error as &dyn std::error::Error, "remembered changes of the cache are lost");
+        }
         inner.tasks.close();
         inner.tasks.wait().await;
         inner.tasks.reopen();

@@ -79,9 +79,12 @@ impl CacheManager {
     pub async fn warm(&self, at_once: NonZeroUsize, mut tell: impl FnMut(WarmProgress) + Send) -> WarmOutcome {
         let warmers = self.inner.warmers.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let total = warmers.len();
-        let mut warming = stream::iter(warmers)
-            .map(|(name, warmer)| async move { (name, warmer().await) })
-            .buffer_unordered(at_once.get());
+        let named = |(name, warmer): (String, Warmer)| -> BoxFuture<'static, _> {
+            Box::pin(async move { (name, warmer().await) })
+        };
+        // Made before they are polled: a closure in the stream would keep this future from being `Send`.
+        let warming: Vec<_> = warmers.into_iter().map(named).collect();
+        let mut warming = stream::iter(warming).buffer_unordered(at_once.get());
         let mut outcome = WarmOutcome { warmed: 0, failed: 0 };
         while let Some((name, result)) = warming.next().await {
             let error = result.err().map(|error| error.to_string());

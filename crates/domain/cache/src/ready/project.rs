@@ -144,6 +144,30 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> ProjectCache<T> {
         self.0.namespace().stamp(&[tag(project_id)?]).await
     }
 
+    /// The key of a project's data in [`cache`](Self::cache).
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] for a malformed project id.
+    pub fn data_key(project_id: &str) -> Result<String, Error> {
+        key(project_id, DATA)
+    }
+
+    /// The key of a named entry in [`cache`](Self::cache).
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] for a malformed project id, or the name `data`.
+    pub fn entry_key(project_id: &str, name: &str) -> Result<String, Error> {
+        entry_key(project_id, name)
+    }
+
+    /// The tag that everything of a project bears.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] for a malformed project id.
+    pub fn tag(project_id: &str) -> Result<Tag, Error> {
+        tag(project_id)
+    }
+
     /// The cache behind it, whose keys are `<id>:<entry>`.
     #[must_use]
     pub const fn cache(&self) -> &TypedCache<T> {
