@@ -65,7 +65,7 @@ impl From<Arc<trackside_queue::Error>> for Problem {
                 .with_retry_after(STORE_RETRY_AFTER)
                 .with_tasks(added.iter().map(accepted).collect()),
             Error::QueueFull { retry_after } => Self::new(ProblemKind::QueueFull).with_retry_after(*retry_after),
-            Error::IdempotencyKeyReused => Self::new(ProblemKind::IdempotencyKeyReused)
+            Error::IdempotencyKeyReused(_) => Self::new(ProblemKind::IdempotencyKeyReused)
                 .with_field("idempotency_key", "it came with another request before"),
             // The one field that has another name on the wire.
             Error::InvalidTask { field: "retry", reason } => Self::invalid_field("backoff", reason),

@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Serialize;
 use trackside_core::Timestamp;
-use trackside_queue::{Error, NewTask, TaskOptions};
+use trackside_queue::{Error, NewTask, TaskOptions, TaskState};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -21,7 +21,7 @@ use crate::{
     middleware::correlation::RequestContext,
     problem::{Problem, ProblemKind},
     webhooks::{Delivery, Refusal},
-    wire::TaskState,
+    wire,
 };
 
 /// A delivery that was taken.
@@ -33,10 +33,10 @@ use crate::{
 struct Taken {
     /// What the sender calls the delivery.
     delivery: String,
-    /// The task; `null` when the delivery was sent again with another body, which is not kept.
-    task_id: Option<String>,
+    /// The task that the delivery became when it came first.
+    task_id: String,
     /// Where the task is.
-    status: Option<TaskState>,
+    status: wire::TaskState,
     /// `true` when the delivery was known; else left out.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     replayed: bool,
@@ -51,7 +51,8 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
 /// The signature (HMAC-SHA256 over the raw body, compared in constant time) is checked before anything in the request is
 /// looked at; then the delivery becomes a task of the source's queue with the payload
 /// `{"source", "delivery", "event", "headers"?, "body"}`, and is answered. A delivery that is sent again within a day
-/// (`idempotency_ttl`) answers the same task, with `Idempotency-Replayed: true`.
+/// (`idempotency_ttl`) answers the same task, with `Idempotency-Replayed: true`; also when its body has changed meanwhile,
+/// which is what senders do to the words around an event: the first body is kept.
 ///
 /// Sources are in the settings, each with its scheme:
 ///
@@ -87,7 +88,7 @@ async fn receive(
     };
     match taken.await {
         Ok(taken) => {
-            let location = taken.task_id.as_ref().map(|id| [(header::LOCATION, format!("/v1/tasks/{id}"))]);
+            let location = [(header::LOCATION, format!("/v1/tasks/{}", taken.task_id))];
             (StatusCode::ACCEPTED, location, replayed(taken.replayed), Json(taken)).into_response()
         }
         Err(problem) => refused(&problem),
@@ -122,10 +123,14 @@ async fn keep(
         ..TaskOptions::default()
     });
     let (task_id, status, replayed) = match state.queues.enqueue(&source.queue, task).await {
-        Ok(task) => (Some(task.id.to_string()), Some(task.state.into()), task.replayed),
+        Ok(task) => (task.id, task.state, task.replayed),
         // Senders change what surrounds an event between two attempts; it is the same event all the same, and telling
         // them otherwise would make them try for days.
-        Err(Error::IdempotencyKeyReused) => (None, None, true),
+        Err(Error::IdempotencyKeyReused(id)) => {
+            // Nothing is kept of it any more: it has ended.
+            let state = state.queues.status(id).await?.map_or(TaskState::Completed, |status| status.state);
+            (id, state, true)
+        }
         Err(Error::InvalidTask { field: "payload", .. }) => {
             return Err(too_large(state.queues.config().max_payload_bytes));
         }
@@ -137,7 +142,8 @@ async fn keep(
         webhook.replayed = replayed,
         "webhook taken"
     );
-    Ok(Taken { delivery: delivery.id.clone(), task_id, status, replayed })
+    let (delivery, task_id) = (delivery.id.clone(), task_id.to_string());
+    Ok(Taken { delivery, task_id, status: status.into(), replayed })
 }
 
 fn too_large(limit: usize) -> Problem {

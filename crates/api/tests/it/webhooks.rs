@@ -102,6 +102,20 @@ async fn a_delivery_that_comes_again_answers_the_same_task() {
     assert_eq!(again.headers()["idempotency-replayed"], "true");
     let again = body(again, 202).await;
     assert_eq!((&again["task_id"], &again["replayed"]), (&first["task_id"], &json!(true)));
+    let changed = BODY.replace("opened", "edited");
+    let changed = service
+        .post("/webhooks/github")
+        .header("x-github-delivery", "one")
+        .header("x-github-event", "issues")
+        .header("x-hub-signature-256", format!("sha256={}", sign("new", &changed)))
+        .body(changed);
+    let changed = body(changed.send().await.unwrap(), 202).await;
+    assert_eq!(
+        (&changed["task_id"], &changed["replayed"]),
+        (&first["task_id"], &json!(true)),
+        "the first body is kept"
+    );
+    assert_eq!(changed["status"], "queued");
     let other = body(github(&service, "two", "new").send().await.unwrap(), 202).await;
     assert_ne!(other["task_id"], first["task_id"]);
     assert_eq!(service.read("/v1/queues/enhancement").await["depth"], 2);

@@ -81,9 +81,10 @@ pub enum Error {
         /// Why the next ones were not.
         source: Box<Error>,
     },
-    /// An idempotency key came with a request that is not the one it came with first (Q-L17); nothing was enqueued.
-    #[error("the idempotency key was used for another request")]
-    IdempotencyKeyReused,
+    /// An idempotency key came with a request that is not the one it came with first, which made this task (Q-L17);
+    /// nothing was enqueued.
+    #[error("the idempotency key was used for another request, that of task {0}")]
+    IdempotencyKeyReused(TaskId),
     /// A task is to wait for one of which nothing is known (Q-L21); nothing was enqueued.
     #[error("invalid task: depends_on: task {0} is unknown")]
     UnknownPredecessor(TaskId),
@@ -158,7 +159,7 @@ impl Error {
             | Self::UnknownPredecessor(_)
             | Self::InvalidName(_)
             | Self::BatchTooLarge { .. }
-            | Self::IdempotencyKeyReused => ErrorKind::InvalidInput,
+            | Self::IdempotencyKeyReused(_) => ErrorKind::InvalidInput,
             Self::Item { source, .. } | Self::Partly { source, .. } => source.kind(),
             Self::DurabilityUnavailable { .. } => ErrorKind::Refused,
             Self::DurabilityNotReached { .. } => ErrorKind::Timeout,

@@ -57,7 +57,7 @@ pub const MAX_BATCH: usize = 256;
 ///   it ends as cancelled instead, with the error "expired before it started".
 /// - **Q-L17 idempotency key** — a task whose key was given before, within `idempotency_ttl`, adds nothing and answers
 ///   the task that came first under it, wherever that is now (completed, when nothing is kept of it any more). The key
-///   with a request of another content is refused, and the whole call with it. What makes the content is everything but
+///   with a request of another content is refused, naming that task, and the whole call with it. What makes the content is everything but
 ///   the id, the correlation id and the trace.
 /// - **Q-L25 places** — never more tasks of a queue under lease than its policy allows, nor of a tenant; leases that end
 ///   make room by themselves. Tasks that were under lease when the policy was set count.

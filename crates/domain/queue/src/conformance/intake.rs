@@ -261,7 +261,8 @@ pub async fn l17_a_key_with_another_request_is_refused_with_the_whole_call(
     harness: &impl Harness,
 ) -> Result<(), Error> {
     let driver = Driver::new(harness);
-    driver.offer(&[keyed(&driver, "a")]).await?;
+    let first = keyed(&driver, "a");
+    driver.offer(std::slice::from_ref(&first)).await?;
     let mut others = vec![keyed(&driver, "a"), keyed(&driver, "a"), keyed(&driver, "a"), keyed(&driver, "a")];
     others[0].payload = "7".into();
     others[1].kind = "another.kind".into();
@@ -269,7 +270,7 @@ pub async fn l17_a_key_with_another_request_is_refused_with_the_whole_call(
     others[3].options.tags = vec!["a".into()];
     for other in others {
         let refused = driver.offer(&[driver.task(), keyed(&driver, "b"), other.clone()]).await;
-        let is_reused = |source: &Error| matches!(source, Error::IdempotencyKeyReused);
+        let is_reused = |source: &Error| matches!(source, Error::IdempotencyKeyReused(id) if *id == first.id);
         assert!(matches!(&refused, Err(Error::Item { index: 2, source }) if is_reused(source)), "{refused:?}");
     }
     let mut two = [keyed(&driver, "c"), keyed(&driver, "c")];

@@ -121,7 +121,9 @@ impl Queue {
         let fingerprint = if key.is_some() { idempotency::fingerprint(task)? } else { 0 };
         if let Some(digest) = key {
             match plan.keyed.get(&digest).copied().or_else(|| self.keys.get(digest, now)) {
-                Some(named) if named.fingerprint != fingerprint => return Err(Error::IdempotencyKeyReused),
+                Some(named) if named.fingerprint != fingerprint => {
+                    return Err(Error::IdempotencyKeyReused(named.id));
+                }
                 Some(named) => return Ok(Some(named.id)),
                 None => {}
             }

@@ -4,8 +4,8 @@
 -- ARGV: from `at` six for each task: id, level, due ('' now, 'd<ms>' after, 'a<ms>' at), done bucket, rest of the record,
 --       and what else it is known by ('' for nearly all of them), as first.lua says.
 -- Returns: for each task its state, followed by the id that stands for it when it was known before ('?' when that task
---          has ended); or nothing, and why: '!' and the position of a task whose key named another request, or `admit`'s,
---          or what predecessors.lua says.
+--          has ended); or nothing, and why: '!', the position of a task whose key named another request, and the
+--          task of that one; or `admit`'s, or what predecessors.lua says.
 -- Bound: 256 tasks; six variadic commands, and a few more for each task that is known already or by a key.
 local function accept(count, at, edges, is_strict)
   local ids, states, accepted, stands = {}, {}, {}, {}
@@ -17,7 +17,7 @@ local function accept(count, at, edges, is_strict)
     local is_new = not accepted[id] and not records[i] and not finals[id]
     local known, is_reused = not is_new and id, false
     if is_new and ARGV[from + 5] ~= '' then known, is_reused = first(id, ARGV[from + 5]) end
-    if is_reused then return nil, { '!', i } end
+    if is_reused then return nil, { '!', i, known } end
     if known then
       stands[id] = known
       states[i] = (accepted[known] or state_of(known, records[i], finals[id])) .. known

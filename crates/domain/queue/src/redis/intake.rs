@@ -121,7 +121,7 @@ fn refusal(letter: &str, mut rest: impl Iterator<Item = Reply>) -> Result<TakenI
     let reason = match letter {
         ">" => return Ok(TakenIn::Stand { given: id()?, known: id()? }),
         "*" => Error::UnknownPredecessor(id()?),
-        _ => Error::IdempotencyKeyReused,
+        _ => Error::IdempotencyKeyReused(id()?),
     };
     Err(reason.of_item(index))
 }
