@@ -52,6 +52,12 @@ impl Stage {
         black_box(reply.expect("an answer"));
     }
 
+    /// Lets the queue know of a worker.
+    pub(crate) async fn introduce(&self, worker: &WorkerId) {
+        let step = Step { slots: Some(1), ..Step::new(worker.clone(), Config::default().lease) };
+        self.store.step(&self.queue, step).await.expect("stepped");
+    }
+
     /// Time for so many calls; making the tasks is not counted.
     pub(crate) async fn enqueue(&self, calls: u64, count: u64) -> Duration {
         let mut took = Duration::ZERO;
@@ -78,11 +84,9 @@ impl Stage {
                 self.store.enqueue(&self.queue, &tasks).await.expect("enqueued");
             }
             let step = Step {
-                worker: worker.clone(),
                 settle: held.drain(..).map(completed).collect(),
-                renew: Vec::new(),
                 credits: if is_last { 0 } else { credits },
-                lease: Config::default().lease,
+                ..Step::new(worker.clone(), Config::default().lease)
             };
             held = self.store.step(&self.queue, step).await.expect("stepped").claimed;
             took += begun.elapsed();

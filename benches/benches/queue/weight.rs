@@ -27,8 +27,7 @@ async fn work_off(stage: &Stage) {
     let worker = WorkerId::generate("bench");
     let mut settle = Vec::new();
     loop {
-        let step =
-            Step { worker: worker.clone(), settle, renew: vec![], credits: MAX_BATCH, lease: Config::default().lease };
+        let step = Step { settle, credits: MAX_BATCH, ..Step::new(worker.clone(), Config::default().lease) };
         let claimed = stage.store.step(&stage.queue, step).await.expect("stepped").claimed;
         if claimed.is_empty() {
             return;

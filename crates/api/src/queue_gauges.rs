@@ -19,8 +19,15 @@ const TASKS: &str = "trackside_queue_tasks";
 const OLDEST_AGE: &str = "trackside_queue_oldest_age_seconds";
 /// 1 while the queue is paused, by queue.
 const PAUSED: &str = "trackside_queue_paused";
+/// Memory that the unfinished tasks take, by queue.
+const BYTES: &str = "trackside_queue_bytes";
+/// Workers that were seen during the last minute, by queue.
+const WORKERS: &str = "trackside_queue_workers";
+/// How many tasks they take at once, by queue.
+const SLOTS: &str = "trackside_queue_slots";
 
-/// Attempts that failed, and leases that ended without a result, by queue and which of both.
+/// Attempts that failed, those of them that are tried again, leases that ended without a result, and tasks that came up too
+/// late, by queue and which of these.
 const FAILURES: &str = "trackside_queue_failures_total";
 /// 1 while an alert fires, by queue and rule.
 const ALERT: &str = "trackside_queue_alert";
@@ -56,13 +63,16 @@ async fn ask(queues: &QueueManager) -> Result<Vec<(QueueName, QueueStats)>, Erro
 
 /// A queue's name holds no character that would have to be escaped in a label.
 fn write(figures: &[(QueueName, QueueStats)]) -> String {
-    let (mut ready, mut tasks, mut oldest, mut paused) = (
+    let (mut ready, mut tasks, mut oldest, mut paused, mut workers, mut slots, mut memory) = (
         family(READY, "Tasks that are ready"),
         family(TASKS, "Tasks that are not ready, by state"),
         family(OLDEST_AGE, "Age of the oldest task that is next"),
         family(PAUSED, "1 while the queue is paused"),
+        family(WORKERS, "Workers that were seen during the last minute"),
+        family(SLOTS, "Tasks that the workers take at once"),
+        family(BYTES, "Estimated memory of the unfinished tasks"),
     );
-    let mut failures = format!("# HELP {FAILURES} Attempts that failed or crashed\n# TYPE {FAILURES} counter\n");
+    let mut failures = format!("# HELP {FAILURES} What went wrong, by event\n# TYPE {FAILURES} counter\n");
     for (queue, stats) in figures {
         for (priority, count) in Priority::ALL.into_iter().zip(stats.ready) {
             let priority = priority.as_str();
@@ -81,12 +91,21 @@ fn write(figures: &[(QueueName, QueueStats)]) -> String {
         if let Some(age) = stats.oldest_age {
             let _infallible = writeln!(oldest, "{OLDEST_AGE}{{queue=\"{queue}\"}} {}", age.as_secs_f64());
         }
-        for (event, count) in [("failed", stats.failed), ("crashed", stats.crashed)] {
+        let events = [
+            ("failed", stats.failed),
+            ("retried", stats.retried),
+            ("crashed", stats.crashed),
+            ("expired", stats.expired),
+        ];
+        for (event, count) in events {
             let _infallible = writeln!(failures, "{FAILURES}{{queue=\"{queue}\",event=\"{event}\"}} {count}");
         }
+        let _infallible = writeln!(memory, "{BYTES}{{queue=\"{queue}\"}} {}", stats.bytes);
+        let _infallible = writeln!(workers, "{WORKERS}{{queue=\"{queue}\"}} {}", stats.workers);
+        let _infallible = writeln!(slots, "{SLOTS}{{queue=\"{queue}\"}} {}", stats.slots);
         let _infallible = writeln!(paused, "{PAUSED}{{queue=\"{queue}\"}} {}", u8::from(stats.paused));
     }
-    ready + &tasks + &oldest + &paused + &failures
+    ready + &tasks + &oldest + &paused + &workers + &slots + &memory + &failures
 }
 
 fn write_alerts(alerts: &[Alert]) -> String {

@@ -57,6 +57,7 @@ fn resources() -> Vec<OpenApiRouter<ApiState>> {
         routes::repair::routes(),
         routes::scale::routes(),
         routes::policy::routes(),
+        routes::workers::routes(),
         routes::queue_tasks::routes(),
         routes::dead::routes(),
         routes::tasks::routes(),

@@ -32,3 +32,4 @@ pub(crate) mod task_events;
 pub(crate) mod tasks;
 pub(crate) mod tools;
 pub(crate) mod webhooks;
+pub(crate) mod workers;

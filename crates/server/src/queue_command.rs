@@ -7,7 +7,7 @@ mod service;
 mod views;
 
 use anyhow::{Context, anyhow};
-use http::Method;
+use http::{Method, StatusCode};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{json, value::RawValue};
 use trackside_core::QueueName;
@@ -44,7 +44,8 @@ async fn command(service: &Service, command: &QueueCommand, json: bool) -> Resul
         }
         QueueCommand::Show { queue } => {
             let answer = service.ask(Method::GET, &address(queue, ""), None).await?;
-            show(json, &answer, views::queue)
+            show(json, &answer, views::queue)?;
+            if json { Ok(()) } else { show_workers(service, queue).await }
         }
         QueueCommand::Push(args) => push::run(service, args, json).await,
         QueueCommand::Peek { queue, limit } => {
@@ -67,6 +68,16 @@ async fn command(service: &Service, command: &QueueCommand, json: bool) -> Resul
             if audit.balanced { Ok(()) } else { Err(anyhow!("{queue} does not balance").into()) }
         }
         QueueCommand::Repair { queue } => repair::run(service, queue, json).await,
+    }
+}
+
+/// The workers of a queue, for people; an older service does not know them.
+async fn show_workers(service: &Service, queue: &QueueName) -> Result<(), Failure> {
+    let path = address(queue, &format!("/workers?limit={MAX_BATCH}"));
+    match service.try_ask(Method::GET, &path, None).await? {
+        Ok(answer) => show(false, &answer, views::workers),
+        Err(refused) if refused.status == StatusCode::NOT_FOUND => Ok(()),
+        Err(refused) => Err(refused.into_failure()),
     }
 }
 

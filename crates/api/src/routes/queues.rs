@@ -19,7 +19,9 @@ use crate::{
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Queue, example = json!({
     "queue": "agent_tasks", "ready": {"critical": 0, "high": 1, "normal": 41, "low": 0}, "depth": 42, "active": 4,
-    "delayed": 0, "waiting": 0, "parked": 0, "dead": 0, "oldest_age_ms": 1250, "paused": false, "scale_hint": "hold"
+    "delayed": 0, "waiting": 0, "parked": 0, "dead": 0, "oldest_age_ms": 1250, "paused": false, "scale_hint": "hold",
+    "workers": 2, "slots": 8, "created": 120, "completed": 74, "cancelled": 0, "failed": 3, "retried": 2,
+    "crashed": 1, "expired": 0, "bytes": 31744, "rates": null
 }))]
 pub(crate) struct QueueView {
     queue: String,
@@ -41,6 +43,10 @@ pub(crate) struct QueueView {
     /// A paused queue hands out nothing.
     paused: bool,
     scale_hint: ScaleHint,
+    /// Workers seen during the last minute, as `/workers` lists them; an estimate when they are more than 256.
+    workers: u64,
+    /// How many tasks they take at once.
+    slots: u64,
     /// Tasks ever accepted.
     created: u64,
     /// Tasks ever completed.
@@ -49,8 +55,14 @@ pub(crate) struct QueueView {
     cancelled: u64,
     /// Attempts that ever failed.
     failed: u64,
+    /// How many of them are, or were, tried again.
+    retried: u64,
     /// Leases that ever ended without a result: their worker died, or lost its connection.
     crashed: u64,
+    /// Tasks that ever came up after their `expires_at`.
+    expired: u64,
+    /// Memory that the unfinished tasks take; an estimate.
+    bytes: u64,
     /// What went on during the last minute; `null` when this process has not watched the queue yet.
     rates: Option<RatesView>,
 }
@@ -203,11 +215,16 @@ impl QueueView {
             oldest_age_ms: stats.oldest_age.map(wire::millis),
             paused: stats.paused,
             scale_hint: ScaleHint::of(depth, &state.config),
+            workers: stats.workers,
+            slots: stats.slots,
             created: stats.created,
             completed: stats.completed,
             cancelled: stats.cancelled,
             failed: stats.failed,
+            retried: stats.retried,
             crashed: stats.crashed,
+            expired: stats.expired,
+            bytes: stats.bytes,
             rates: state.monitor.activity(queue).map(Into::into),
         }
     }

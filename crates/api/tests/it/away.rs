@@ -8,7 +8,7 @@ use trackside_core::{ErrorKind, QueueName, TaskId};
 use trackside_queue::{
     BrakeChange, BrakePage, BrakeScope, DeadCursor, DeadLetter, DeadRef, Enqueued, Error, Intake, NewTask,
     OutboxMessage, OutboxPage, OutboxRequest, PeekedTask, QueueAudit, QueuePolicy, QueueStats, QueueStore,
-    RepairCursor, RepairPage, Step, StepReply, TaskState, TaskStatus,
+    RepairCursor, RepairPage, Step, StepReply, TaskState, TaskStatus, WorkerStatus,
 };
 
 use crate::service::{Service, problem, setup_over};
@@ -114,6 +114,10 @@ impl QueueStore for Away {
         self.fails("overdue_dead")
     }
 
+    async fn workers(&self, _: &QueueName) -> Result<Vec<WorkerStatus>, Error> {
+        self.fails("workers")
+    }
+
     async fn audit(&self, _: &QueueName) -> Result<QueueAudit, Error> {
         self.fails("audit")
     }
@@ -140,6 +144,7 @@ async fn every_queue_and_task_route_answers_503_at_once_and_tells_nothing_of_the
         ("GET", "/v1/queues/q/dead".to_owned(), json!(null)),
         ("DELETE", "/v1/queues/q/dead".to_owned(), json!({})),
         ("POST", "/v1/queues/q/dead/requeue".to_owned(), json!({})),
+        ("GET", "/v1/queues/q/workers".to_owned(), json!(null)),
         ("GET", "/v1/queues/q/policy".to_owned(), json!(null)),
         ("PUT", "/v1/queues/q/policy".to_owned(), json!({})),
         ("POST", "/v1/queues/q/pause".to_owned(), json!(null)),

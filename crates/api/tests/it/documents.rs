@@ -51,6 +51,7 @@ const OPERATIONS: &[&str] = &[
     "GET /v1/queues/{queue}/policy",
     "GET /v1/queues/{queue}/scale",
     "GET /v1/queues/{queue}/tasks",
+    "GET /v1/queues/{queue}/workers",
     "GET /v1/schedules",
     "GET /v1/schedules/{name}",
     "GET /v1/tasks/{id}",

@@ -123,8 +123,11 @@ async fn a_scrape_asks_the_store_how_full_the_queues_are() {
         "trackside_queue_tasks{queue=\"exports\",state=\"active\"} 1",
         "trackside_queue_tasks{queue=\"exports\",state=\"delayed\"} 1",
         "trackside_queue_paused{queue=\"exports\"} 0",
+        "trackside_queue_failures_total{queue=\"exports\",event=\"expired\"} 0",
     ] {
         assert!(metrics.lines().any(|given| given == line), "{line}\n{metrics}");
     }
     assert!(metrics.contains("trackside_queue_oldest_age_seconds{queue=\"exports\"} "), "{metrics}");
+    let bytes = metrics.lines().find_map(|line| line.strip_prefix("trackside_queue_bytes{queue=\"exports\"} "));
+    assert!(bytes.is_some_and(|bytes| bytes.parse::<u64>().unwrap() > 0), "{metrics}");
 }

@@ -24,3 +24,4 @@ mod sockets;
 mod task_options;
 mod tasks;
 mod webhooks;
+mod workers;

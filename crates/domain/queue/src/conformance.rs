@@ -21,6 +21,7 @@ mod outbox;
 mod policy;
 mod repair;
 mod settlements;
+mod workers;
 
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ use trackside_core::QueueName;
 
 pub use self::{
     accounts::*, admission::*, audit::*, brake::*, chains::*, claims::*, crashes::*, dependencies::*, fair::*,
-    intake::*, letters::*, limits::*, orders::*, outbox::*, policy::*, repair::*, settlements::*,
+    intake::*, letters::*, limits::*, orders::*, outbox::*, policy::*, repair::*, settlements::*, workers::*,
 };
 pub use crate::schedule::conformance::*;
 use crate::{Config, QueueStore};
@@ -162,8 +163,12 @@ macro_rules! queue_store_conformance {
             l20_a_request_of_several_calls_is_refused_by_the_first
             l20_a_queue_may_be_full_of_bytes
             l31_a_task_tells_the_attempts_that_failed
+            l31_a_step_that_asks_is_told_the_attempts_that_it_ends
             l31_a_letter_that_died_anew_is_left_alone
             l32_old_and_surplus_letters_are_told
+            l33_a_worker_is_listed_with_what_it_holds
+            l33_a_worker_that_is_gone_is_listed_while_it_holds_something
+            l33_a_worker_has_the_places_that_it_asks_for_and_those_in_use
             l21_a_task_waits_until_all_its_predecessors_have_completed
             l21_the_step_that_brings_the_completion_may_claim_the_successor
             l21_an_unknown_predecessor_is_refused

@@ -3,6 +3,7 @@
 
 mod alerts;
 mod audit;
+mod brake;
 mod causes;
 mod config;
 #[cfg(feature = "conformance")]
@@ -26,14 +27,17 @@ mod relay;
 mod repair;
 mod retry;
 mod schedule;
+mod stats;
 mod step;
 mod store;
 mod task;
+mod workers;
 
 #[cfg(feature = "redis")]
 pub use alerts::RedisAlertBoard;
 pub use alerts::{Alert, AlertBoard, AlertRule, AlertState, MemoryAlertBoard, Observation};
 pub use audit::{Places, QueueAudit};
+pub use brake::{BrakeChange, BrakePage, BrakeScope};
 pub use config::Config;
 pub use dependency::{Dependency, MAX_DEPENDENCIES, OnFailure, Predecessor};
 pub use error::Error;
@@ -63,6 +67,8 @@ pub use schedule::{
     CatchUp, ClaimedSchedules, MAX_CATCH_UP, MemoryScheduleStore, RunLog, Schedule, ScheduleOptions, ScheduleRecord,
     ScheduleRun, ScheduleStatus, ScheduleStore, Scheduler, SchedulerConfig, Schedules, Slot, When,
 };
-pub use step::{Order, Outcome, Renewal, Renewed, Settled, Settlement, Step, StepReply};
-pub use store::{BrakeChange, BrakePage, BrakeScope, MAX_BATCH, PeekedTask, QueueStats, QueueStore};
+pub use stats::QueueStats;
+pub use step::{EndedAttempt, Order, Outcome, Renewal, Renewed, Settled, Settlement, Step, StepReply};
+pub use store::{MAX_BATCH, PeekedTask, QueueStore};
 pub use task::{ClaimedTask, DEFAULT_MAX_ATTEMPTS, Due, Fence, NewTask, Priority, TaskOptions, TaskState, TaskStatus};
+pub use workers::{HeldTask, WorkerStatus};

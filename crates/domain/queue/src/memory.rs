@@ -12,6 +12,7 @@ mod step;
 mod turns;
 mod view;
 mod within;
+mod workers;
 
 use std::{
     collections::BTreeMap,
@@ -27,7 +28,7 @@ use self::queue::Queue;
 use crate::{
     BrakeChange, BrakePage, BrakeScope, Config, DeadCursor, DeadLetter, DeadRef, Durability, Enqueued, Error, Intake,
     NewTask, OutboxMessage, OutboxPage, OutboxRequest, PeekedTask, QueueAudit, QueuePolicy, QueueStats, QueueStore,
-    RepairCursor, RepairPage, Step, StepReply, TaskState, TaskStatus,
+    RepairCursor, RepairPage, Step, StepReply, TaskState, TaskStatus, WorkerStatus,
     limits::{check_batch, check_tasks},
 };
 
@@ -250,6 +251,10 @@ impl QueueStore for MemoryQueueStore {
     async fn overdue_dead(&self, queue: &QueueName, limit: usize) -> Result<Vec<DeadCursor>, Error> {
         check_batch(limit)?;
         Ok(self.read(queue, |queue, now| queue.overdue_dead(now, &self.inner.config, limit)))
+    }
+
+    async fn workers(&self, queue: &QueueName) -> Result<Vec<WorkerStatus>, Error> {
+        Ok(self.read(queue, Queue::workers))
     }
 
     async fn audit(&self, queue: &QueueName) -> Result<QueueAudit, Error> {

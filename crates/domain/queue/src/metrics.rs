@@ -16,9 +16,10 @@ use opentelemetry::{
 };
 use trackside_core::{QueueName, Timestamp};
 
-use crate::{ClaimedTask, Enqueued, NewTask, TaskState};
+use crate::{ClaimedTask, Enqueued, NewTask, Settled, StepReply, TaskState};
 
-/// Seconds a handler ran, by queue and error type (OpenTelemetry semantic conventions).
+/// Seconds an attempt ran, by queue and error type (OpenTelemetry semantic conventions). Of workers outside this process
+/// from the moment at which the task was handed out.
 pub const PROCESS_DURATION: &str = "messaging.process.duration";
 /// Tasks accepted, by queue and task kind.
 pub const TASKS_ENQUEUED: &str = "trackside.tasks.enqueued";
@@ -32,7 +33,7 @@ pub const TASKS_REDELIVERIES: &str = "trackside.tasks.redeliveries";
 pub const TASKS_LEASES_LOST: &str = "trackside.tasks.leases_lost";
 /// Seconds between enqueue and the first claim, by queue.
 pub const TASK_WAIT: &str = "trackside.task.wait";
-/// Seconds a handler ran, by queue and task kind.
+/// The same, by queue and task kind.
 pub const TASK_DURATION: &str = "trackside.task.duration";
 /// Places for tasks in this process's processors, by queue and whether they are `busy` or `free`.
 pub const WORKER_SLOTS: &str = "trackside.worker.slots";
@@ -144,20 +145,41 @@ pub(crate) fn claimed(queue: &QueueName, tasks: &[ClaimedTask], now: Timestamp) 
 
 /// A handler returned, or was stopped: `error_type` names the failure.
 pub(crate) fn processed(task: &ClaimedTask, elapsed: Duration, error_type: Option<&'static str>) {
+    ran(&task.queue, &task.kind, elapsed, error_type);
+}
+
+/// Attempts of workers outside this process that were settled through it: they ran since they were handed out.
+pub(crate) fn settled_elsewhere(queue: &QueueName, reply: &StepReply) {
+    for (settled, attempt) in reply.settled.iter().zip(&reply.attempts) {
+        let (Settled::Applied(state), Some(attempt)) = (settled, attempt) else { continue };
+        let error_type = match state {
+            TaskState::Completed => None,
+            TaskState::Failed | TaskState::Dead => Some("handler_error"),
+            TaskState::Cancelled => Some("cancelled"),
+            _ => Some("released"),
+        };
+        ran(queue, &attempt.kind, Duration::from_millis(reply.now.millis_since(attempt.started_at)), error_type);
+        if error_type != Some("released") {
+            finished(queue, &attempt.kind, *state);
+        }
+    }
+}
+
+fn ran(queue: &QueueName, kind: &str, elapsed: Duration, error_type: Option<&'static str>) {
     let seconds = elapsed.as_secs_f64();
-    INSTRUMENTS.duration.record(seconds, &[queue_label(&task.queue), kind_label(&task.kind)]);
+    INSTRUMENTS.duration.record(seconds, &[queue_label(queue), kind_label(kind)]);
     let mut labels = vec![
         KeyValue::new("messaging.system", "redis"),
         KeyValue::new("messaging.operation.name", "process"),
-        KeyValue::new("messaging.destination.name", QUEUES.value(task.queue.as_str())),
+        KeyValue::new("messaging.destination.name", QUEUES.value(queue.as_str())),
     ];
     labels.extend(error_type.map(|error_type| KeyValue::new("error.type", error_type)));
     INSTRUMENTS.process_duration.record(seconds, &labels);
 }
 
 /// The store applied a settlement.
-pub(crate) fn finished(task: &ClaimedTask, state: TaskState) {
-    let labels = [queue_label(&task.queue), kind_label(&task.kind), KeyValue::new("state", state.as_str())];
+pub(crate) fn finished(queue: &QueueName, kind: &str, state: TaskState) {
+    let labels = [queue_label(queue), kind_label(kind), KeyValue::new("state", state.as_str())];
     INSTRUMENTS.finished.add(1, &labels);
 }
 

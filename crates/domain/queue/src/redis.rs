@@ -2,11 +2,13 @@
 
 mod attributes;
 mod bell;
+mod brakes;
 mod call;
 mod compress;
 mod durable;
 mod fast;
 mod gather;
+mod index;
 mod intake;
 mod keys;
 mod letters;
@@ -19,6 +21,7 @@ mod scripts;
 mod step;
 mod views;
 mod wait;
+mod workers;
 
 use std::{
     collections::HashMap,
@@ -46,11 +49,12 @@ use self::{
     intake::Answer,
     keys::QueueKeys,
     wait::Waits,
+    workers::Noted,
 };
 use crate::{
     BrakeChange, BrakePage, BrakeScope, Config, DeadCursor, DeadLetter, DeadRef, Durability, Enqueued, Error, Intake,
-    MAX_BATCH, NewTask, OutboxMessage, OutboxPage, OutboxRequest, PeekedTask, QueueAudit, QueuePolicy, QueueStats,
-    QueueStore, RepairCursor, RepairPage, Step, StepReply, TaskState, TaskStatus, limits, limits::check_batch,
+    NewTask, OutboxMessage, OutboxPage, OutboxRequest, PeekedTask, QueueAudit, QueuePolicy, QueueStats, QueueStore,
+    RepairCursor, RepairPage, Step, StepReply, TaskState, TaskStatus, WorkerStatus, limits, limits::check_batch,
 };
 
 /// Queues on Redis, obeying the laws of [`QueueStore`]. Clones share connections and wake-ups.
@@ -101,6 +105,7 @@ struct Line {
     steps: Usual,
     /// The server refuses the wait of a step that waits there.
     cannot_wait: AtomicBool,
+    noted: Noted,
 }
 
 /// Calls that a new policy takes at most: tenants that it holds back again are not let go for ever.
@@ -151,26 +156,11 @@ impl RedisQueueStore {
 #[async_trait]
 impl QueueStore for RedisQueueStore {
     async fn register(&self, queue: &QueueName) -> Result<bool, Error> {
-        let command = Command::new("SADD").key(keys::queues(self.inner.redis.prefix())).arg(queue.as_str());
-        let reply = self.inner.redis.execute("queue.register", command).await;
-        reply.and_then(|added| added.as_bool()).map_err(|error| failed("queue.register", error))
+        self.inner.register(queue).await
     }
 
     async fn queues(&self) -> Result<Vec<QueueName>, Error> {
-        // allow(SMEMBERS): an operator names the queues, so there are tens of them.
-        let command = Command::new("SMEMBERS").key(keys::queues(self.inner.redis.prefix()));
-        let names = self.inner.redis.execute("queue.list", command).await.and_then(|reply| reply.into_array());
-        let mut queues = Vec::new();
-        for name in names.map_err(|error| failed("queue.list", error))? {
-            let name = name.into_string().map_err(|error| failed("queue.list", error))?;
-            match name.parse() {
-                Ok(queue) => queues.push(queue),
-                // Written by somebody else: one bad name must not hide the good ones.
-                Err(invalid) => tracing::warn!(queue.name = %name, error = %invalid, "a listed queue is left out"),
-            }
-        }
-        queues.sort();
-        Ok(queues)
+        self.inner.queues().await
     }
 
     async fn enqueue_with(&self, queue: &QueueName, tasks: &[NewTask], intake: Intake) -> Result<Vec<Enqueued>, Error> {
@@ -284,38 +274,20 @@ impl QueueStore for RedisQueueStore {
     }
 
     async fn set_brake(&self, queue: &QueueName, change: &BrakeChange) -> Result<(), Error> {
-        let line = self.inner.line(queue);
-        let (state, user) = (if change.engaged { "p" } else { "r" }, views::user_of(&change.scope));
-        let call = self.inner.call(&line).arg(user).arg(state).arg(change.revision);
-        call.run(&self.inner, &scripts::BRAKE).await?;
-        Ok(())
+        self.inner.set_brake(&self.inner.line(queue), change).await
     }
 
     async fn unpark(&self, queue: &QueueName, scope: &BrakeScope, limit: usize) -> Result<usize, Error> {
         check_batch(limit)?;
-        let line = self.inner.line(queue);
-        let everyone = u8::from(*scope == BrakeScope::Everyone);
-        let call = self.inner.call(&line).arg(views::user_of(scope)).arg(everyone).arg(limit);
-        views::count(&call.run(&self.inner, &scripts::UNPARK).await?, &scripts::UNPARK)
+        self.inner.unpark(&self.inner.line(queue), scope, limit).await
     }
 
     async fn braked(&self, queue: &QueueName, cursor: u64) -> Result<BrakePage, Error> {
-        let line = self.inner.line(queue);
-        let command = Command::new("HSCAN").key(line.keys.brake()).arg(cursor).arg("COUNT").arg(MAX_BATCH);
-        let reply = self.inner.redis.execute("queue.braked", command).await;
-        reply.and_then(views::braked).map_err(|error| failed("queue.braked", error))
+        self.inner.braked(&self.inner.line(queue), cursor).await
     }
 
     async fn parked(&self, queue: &QueueName, scope: &BrakeScope) -> Result<u64, Error> {
-        let line = self.inner.line(queue);
-        let command = match scope {
-            BrakeScope::User(user) => {
-                Command::new("ZLEXCOUNT").key(line.keys.parked()).arg(format!("[{user}\0")).arg(format!("({user}\u{1}"))
-            }
-            BrakeScope::Everyone => Command::new("ZCARD").key(line.keys.parked()),
-        };
-        let reply = self.inner.redis.execute("queue.parked", command).await;
-        reply.and_then(|count| count.as_u64()).map_err(|error| failed("queue.parked", error))
+        self.inner.parked(&self.inner.line(queue), scope).await
     }
 
     async fn dead_letters(
@@ -352,6 +324,10 @@ impl QueueStore for RedisQueueStore {
         views::deaths(call.run(&self.inner, &scripts::OLDEST).await?)
     }
 
+    async fn workers(&self, queue: &QueueName) -> Result<Vec<WorkerStatus>, Error> {
+        self.inner.workers(&self.inner.line(queue)).await
+    }
+
     async fn audit(&self, queue: &QueueName) -> Result<QueueAudit, Error> {
         let line = self.inner.line(queue);
         views::audit(self.inner.call(&line).run(&self.inner, &scripts::AUDIT).await?)
@@ -379,6 +355,7 @@ impl Inner {
             enqueues: Usual::new(self.unusual_calls),
             steps: Usual::new(self.unusual_calls),
             cannot_wait: AtomicBool::new(false),
+            noted: Noted::default(),
         });
         lines.insert(queue.clone(), Arc::clone(&line));
         line

@@ -18,8 +18,23 @@ pub struct Step {
     pub renew: Vec<Renewal>,
     /// How many tasks may be handed out, at most [`MAX_BATCH`](crate::MAX_BATCH).
     pub credits: usize,
+    /// How many tasks of the queue the worker takes at once, what it holds included; zero when it leaves (Q-L33). When it
+    /// does not say, what it asks for besides what it holds.
+    pub slots: Option<usize>,
+    /// Whether the answer tells the attempts that the settlements end (Q-L31), for a caller that did not claim them.
+    pub tell_attempts: bool,
     /// The lease of tasks that do not ask for one of their own.
     pub lease: Duration,
+}
+
+// === impl Step ===
+
+impl Step {
+    /// A step that does nothing yet.
+    #[must_use]
+    pub const fn new(worker: WorkerId, lease: Duration) -> Self {
+        Self { worker, settle: Vec::new(), renew: Vec::new(), credits: 0, slots: None, tell_attempts: false, lease }
+    }
 }
 
 /// What became of one task under lease.
@@ -81,6 +96,8 @@ pub struct StepReply {
     /// Of each task whose completion brings others, where those are, in their order. Those that went to other queues
     /// are where they will begin.
     pub next: HashMap<TaskId, Vec<Enqueued>>,
+    /// For each settlement, in order, the attempt that it ended just now; nothing unless [`Step::tell_attempts`].
+    pub attempts: Vec<Option<EndedAttempt>>,
     /// For each renewal, in order.
     pub renewed: Vec<Renewed>,
     /// Tasks handed out, in the order of the queue.
@@ -106,6 +123,15 @@ pub enum Settled {
     Applied(TaskState),
     /// The lease was lost; nothing changed.
     LeaseLost,
+}
+
+/// An attempt that a settlement ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndedAttempt {
+    /// The kind of its task.
+    pub kind: String,
+    /// When it began.
+    pub started_at: Timestamp,
 }
 
 /// Whether a lease was extended.

@@ -5,11 +5,12 @@ use std::{fmt::Debug, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
-use trackside_core::{QueueName, TaskId, Timestamp, UserId};
+use trackside_core::{QueueName, TaskId, Timestamp};
 
 use crate::{
-    DeadCursor, DeadLetter, DeadRef, Enqueued, Error, Intake, NewTask, OutboxMessage, OutboxPage, OutboxRequest,
-    Priority, QueueAudit, QueuePolicy, RepairCursor, RepairPage, Step, StepReply, TaskState, TaskStatus,
+    BrakeChange, BrakePage, BrakeScope, DeadCursor, DeadLetter, DeadRef, Enqueued, Error, Intake, NewTask,
+    OutboxMessage, OutboxPage, OutboxRequest, Priority, QueueAudit, QueuePolicy, QueueStats, RepairCursor, RepairPage,
+    Step, StepReply, TaskState, TaskStatus, WorkerStatus,
 };
 
 /// Items that one call may carry, so that no script runs for long.
@@ -97,9 +98,13 @@ pub const MAX_BATCH: usize = 256;
 ///   `max_bytes` of its [`QueuePolicy`] is refused as a whole; what is known already is answered all the same. Only new
 ///   tasks are refused: whatever is in the queue goes on, and nothing is trimmed.
 /// - **Q-L31 history** — a task tells its last ten attempts that failed or crashed: when, by whom, and why; also as a
-///   dead letter and after its end. A letter that is meant by its time of death is left alone when it died anew.
+///   dead letter and after its end. A letter that is meant by its time of death is left alone when it died anew. A step
+///   that asks is told the attempts that its settlements end, each once.
 /// - **Q-L32 dead letters are bounded** — those that are too old, and the oldest of those that are too many, are told to
 ///   whoever prunes; a newer one is never among them.
+/// - **Q-L33 workers** — a worker that asks for tasks, or says how many places it has, is listed with what it holds: until
+///   it says that it has none any more, or has not been seen for a minute, and in any case while it holds something. What
+///   it said may be some seconds old; what it holds is not.
 #[async_trait]
 pub trait QueueStore: Send + Sync + Debug + 'static {
     /// Makes the queue known, so that it is listed. Answers true the first time. A queue that was never registered
@@ -212,41 +217,15 @@ pub trait QueueStore: Send + Sync + Debug + 'static {
     /// [`Config::dead_max_count`](crate::Config::dead_max_count).
     async fn overdue_dead(&self, queue: &QueueName, limit: usize) -> Result<Vec<DeadCursor>, Error>;
 
+    /// The workers of the queue by name, with what they hold (Q-L33). Round trips of bounded length, as many as it takes.
+    async fn workers(&self, queue: &QueueName) -> Result<Vec<WorkerStatus>, Error>;
+
     /// Where every task is that was ever accepted (Q-L29).
     async fn audit(&self, queue: &QueueName) -> Result<QueueAudit, Error>;
 
     /// Puts a part of the queue right (Q-L30): the first part without a cursor, and so on with the answer's until it has
     /// none. Many round trips, each atomic and bounded; two repairs at once do no harm.
     async fn repair(&self, queue: &QueueName, cursor: Option<RepairCursor>) -> Result<RepairPage, Error>;
-}
-
-/// Whom a brake holds.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum BrakeScope {
-    /// One user's tasks.
-    User(UserId),
-    /// Every task.
-    Everyone,
-}
-
-/// A change of the brake, as the control part made it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BrakeChange {
-    /// Whom it holds.
-    pub scope: BrakeScope,
-    /// On or off.
-    pub engaged: bool,
-    /// Grows with every change; a store ignores one that is older than what it has for the scope.
-    pub revision: u64,
-}
-
-/// Brakes that are on in a queue.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct BrakePage {
-    /// The last change of each; all of them are engaged.
-    pub brakes: Vec<BrakeChange>,
-    /// Where the next page begins; 0 after the last one.
-    pub next: u64,
 }
 
 /// A ready task, seen without being taken.
@@ -262,37 +241,4 @@ pub struct PeekedTask {
     pub enqueued_at: Option<Timestamp>,
     /// JSON text.
     pub payload: Bytes,
-}
-
-/// Counts and ages of one queue.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct QueueStats {
-    /// Ready tasks per level, in the order of [`Priority::ALL`].
-    pub ready: [u64; 4],
-    /// Under lease.
-    pub active: u64,
-    /// Not due yet, retries included.
-    pub delayed: u64,
-    /// Waiting for other tasks.
-    pub waiting: u64,
-    /// Held back by the brake.
-    pub parked: u64,
-    /// Dead letters.
-    pub dead: u64,
-    /// Age of the oldest among the tasks that are next in their levels.
-    pub oldest_age: Option<Duration>,
-    /// Whether the queue is paused.
-    pub paused: bool,
-    /// Tasks ever accepted.
-    pub created: u64,
-    /// Tasks ever completed.
-    pub completed: u64,
-    /// Tasks ever called off.
-    pub cancelled: u64,
-    /// Dead letters ever purged.
-    pub purged: u64,
-    /// Attempts that ever failed (Q-L8).
-    pub failed: u64,
-    /// Leases that ever ended unsettled (Q-L9).
-    pub crashed: u64,
 }

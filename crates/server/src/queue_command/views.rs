@@ -23,6 +23,10 @@ pub(super) struct Queue {
     paused: bool,
     scale_hint: String,
     #[serde(default)]
+    workers: u64,
+    #[serde(default)]
+    slots: u64,
+    #[serde(default)]
     created: u64,
     #[serde(default)]
     completed: u64,
@@ -55,6 +59,28 @@ pub(super) struct Dead {
     crashes: u64,
     finished_at: Option<Timestamp>,
     error: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Workers {
+    workers: Vec<Worker>,
+    next_cursor: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Worker {
+    worker_id: String,
+    since: Timestamp,
+    last_seen_at: Timestamp,
+    slots: u64,
+    active: u64,
+    tasks: Vec<Held>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Held {
+    task_id: String,
+    started_at: Timestamp,
 }
 
 #[derive(Debug, Deserialize)]
@@ -117,11 +143,42 @@ pub(super) fn queue(queue: &Queue) -> anyhow::Result<String> {
         ("dead", queue.dead.to_string()),
         ("oldest", queue.oldest_age_ms.map_or_else(|| "-".to_owned(), span)),
         ("scale", queue.scale_hint.clone()),
+        ("workers", format!("{}  ({} places)", queue.workers, queue.slots)),
         ("created", queue.created.to_string()),
         ("completed", queue.completed.to_string()),
         ("cancelled", queue.cancelled.to_string()),
     ];
     Ok(rows.iter().map(|(name, value)| format!("{name:<10} {value}\n")).collect())
+}
+
+/// The workers of a queue, a row for each below an empty line; nothing where there is none.
+pub(super) fn workers(answer: &Workers) -> anyhow::Result<String> {
+    use Align::{Left, Right};
+    if answer.workers.is_empty() {
+        return Ok(String::new());
+    }
+    let columns = [
+        ("WORKER", Left),
+        ("PLACES", Right),
+        ("ACTIVE", Right),
+        ("SEEN", Right),
+        ("SINCE", Right),
+        ("LONGEST TASK", Left),
+    ];
+    let row = |worker: &Worker| {
+        let longest = worker.tasks.first().map(|task| format!("{} for {}", task.task_id, age(task.started_at)));
+        vec![
+            line(&worker.worker_id, EXCERPT),
+            worker.slots.to_string(),
+            worker.active.to_string(),
+            age(worker.last_seen_at) + " ago",
+            age(worker.since),
+            longest.unwrap_or_else(|| "-".to_owned()),
+        ]
+    };
+    let rows = table(&columns, &answer.workers.iter().map(row).collect::<Vec<_>>());
+    let more = if answer.next_cursor.is_some() { "…\n" } else { "" };
+    Ok(format!("\n{rows}{more}"))
 }
 
 /// The next tasks, a row for each.

@@ -221,6 +221,10 @@ async fn dead_letters_are_listed_requeued_and_purged() -> anyhow::Result<()> {
         all["tasks"].as_array().into_iter().flatten().filter_map(|task| task["task_id"].as_str()).collect();
     let requeued = place.out(&["dead", "requeue", "exports", ids[0], ids[1]]).await?;
     assert_eq!(requeued, "requeued 2 tasks of exports\n");
+    let shown = place.out(&["show", "exports"]).await?;
+    assert!(shown.contains("workers    1  (150 places)\n"), "{shown}");
+    let workers: Vec<&str> = shown.lines().skip_while(|line| !line.starts_with("WORKER ")).skip(1).collect();
+    assert!(workers.len() == 1 && workers[0].starts_with("w          150       0  "), "{shown}");
     let purged = place.json(&["dead", "purge", "exports", ids[2]]).await?;
     assert_eq!(purged, json!({"purged": 1}));
     let ran = place.run(&["dead", "purge", "exports"]).await?;

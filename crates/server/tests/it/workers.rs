@@ -154,6 +154,17 @@ async fn a_worker_works_off_a_queue(language: Language) -> anyhow::Result<()> {
 
     let (status, log) = worker.terminate().await?;
     assert!(status.success(), "an idle worker ends at once: {log}");
+    let metrics = service.open("/metrics", &[]).await?.text().await?;
+    let measured = |name: &str, words: &[&str], count: &str| {
+        let is_it = |line: &&str| line.starts_with(name) && words.iter().all(|word| line.contains(word));
+        let found = metrics.lines().find(is_it).is_some_and(|line| line.ends_with(count));
+        assert!(found, "{name} {words:?} {count}: {metrics}");
+    };
+    measured("trackside_tasks_finished_total", &["task=\"echo\"", "state=\"completed\""], " 20");
+    measured("trackside_tasks_finished_total", &["task=\"flaky\"", "state=\"failed\""], " 1");
+    measured("trackside_task_duration_seconds_count", &["queue=\"exports\"", "task=\"flaky\""], " 2");
+    measured("messaging_process_duration_seconds_count", &["error_type=\"handler_error\""], " 2");
+    measured("trackside_queue_failures_total", &["queue=\"exports\"", "event=\"retried\""], " 1");
     Ok(())
 }
 

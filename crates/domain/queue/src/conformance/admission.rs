@@ -77,6 +77,7 @@ pub async fn l20_a_queue_may_be_full_of_bytes(harness: &impl Harness) -> Result<
     }
     is_refused(&driver, &[large()]).await?;
     assert!(added > 1, "some fit");
+    assert!(driver.stats().await?.bytes > 0, "what they take is told");
     let claimed = driver.claim(100).await?.claimed;
     for task in &claimed {
         driver.settle(task.id, task.fence, completed()).await?;

@@ -9,7 +9,7 @@ use super::Harness;
 use crate::{
     BrakeChange, BrakeScope, ClaimedTask, DeadRef, Enqueued, Error, Fence, NewTask, Outcome, PastAttempt, Priority,
     QueueAudit, QueueStats, QueueStore, Renewal, Renewed, RetryPolicy, Settled, Settlement, Step, StepReply,
-    TaskOptions, TaskState, TaskStatus,
+    TaskOptions, TaskState, TaskStatus, WorkerStatus,
 };
 
 /// One queue of a harness, and one worker.
@@ -22,6 +22,11 @@ pub(super) struct Driver<'h, H> {
 impl<'h, H: Harness> Driver<'h, H> {
     pub(super) fn new(harness: &'h H) -> Self {
         Self { harness, queue: harness.queue(), worker: WorkerId::generate("law") }
+    }
+
+    /// Somebody else at the same queue.
+    pub(super) fn another_worker(&self) -> Self {
+        Self { harness: self.harness, queue: self.queue.clone(), worker: WorkerId::generate("law") }
     }
 
     pub(super) fn store(&self) -> &'h dyn QueueStore {
@@ -100,7 +105,7 @@ impl<'h, H: Harness> Driver<'h, H> {
     }
 
     pub(super) fn step(&self) -> Step {
-        Step { worker: self.worker.clone(), settle: vec![], renew: vec![], credits: 0, lease: self.lease() }
+        Step::new(self.worker.clone(), self.lease())
     }
 
     pub(super) async fn claim(&self, credits: usize) -> Result<StepReply, Error> {
@@ -149,6 +154,10 @@ impl<'h, H: Harness> Driver<'h, H> {
 
     pub(super) async fn stats(&self) -> Result<QueueStats, Error> {
         self.store().stats(&self.queue).await
+    }
+
+    pub(super) async fn workers(&self) -> Result<Vec<WorkerStatus>, Error> {
+        self.store().workers(&self.queue).await
     }
 
     /// The audit, which must be balanced.

@@ -6,9 +6,9 @@ use trackside_core::TaskId;
 
 use super::{
     Harness,
-    driver::{Driver, failed, failed_for_good, ids, settlement},
+    driver::{Driver, completed, failed, failed_for_good, ids, settlement},
 };
-use crate::{DeadCursor, DeadRef, Error, MAX_BATCH, Outcome, RetryPolicy, Settled, TaskState};
+use crate::{DeadCursor, DeadRef, EndedAttempt, Error, MAX_BATCH, Outcome, RetryPolicy, Settled, Step, TaskState};
 
 /// Page by page, also when many died in one millisecond, and when one of them is gone meanwhile.
 pub async fn dead_letters_are_paged_newest_first(harness: &impl Harness) -> Result<(), Error> {
@@ -114,7 +114,30 @@ pub async fn l31_a_task_tells_the_attempts_that_failed(harness: &impl Harness) -
     driver.store().purge_dead(&driver.queue, &[task.id.into()]).await?;
     assert_eq!(driver.history(task.id).await?, letter.status.history);
     let stats = driver.stats().await?;
-    assert_eq!((stats.failed, stats.crashed), (13, 1), "both are counted, and apart");
+    let events = (stats.failed, stats.retried, stats.crashed, stats.expired);
+    assert_eq!(events, (13, 12, 1, 0), "each is counted apart");
+    Ok(())
+}
+
+/// Q-L31: what began when, whatever it came to, and nothing of what had ended before.
+pub async fn l31_a_step_that_asks_is_told_the_attempts_that_it_ends(harness: &impl Harness) -> Result<(), Error> {
+    let driver = Driver::new(harness);
+    driver.enqueue(&driver.tasks(4)).await?;
+    let reply = driver.claim(4).await?;
+    let (begun, claimed) = (reply.now, reply.claimed);
+    driver.advance(Duration::from_secs(1)).await;
+    driver.settle(claimed[0].id, claimed[0].fence, completed()).await?;
+    let outcomes = [completed(), completed(), failed("again"), Outcome::Released];
+    let mut settle: Vec<_> = claimed.iter().zip(outcomes).map(|(task, outcome)| settlement(task, outcome)).collect();
+    settle.push(settle[1].clone());
+    let step = Step { settle, tell_attempts: true, ..driver.step() };
+    let reply = driver.store().step(&driver.queue, step).await?;
+    assert_eq!(reply.settled.len(), 5);
+    let attempt = Some(EndedAttempt { kind: "law.test".into(), started_at: begun });
+    assert_eq!(reply.attempts, [None, attempt.clone(), attempt.clone(), attempt, None]);
+    assert!(reply.now.millis_since(begun) >= 1_000);
+    let stats = driver.stats().await?;
+    assert_eq!((stats.failed, stats.retried), (1, 1));
     Ok(())
 }
 

@@ -146,7 +146,7 @@ impl QueueManager {
                 for at in places {
                     items[*at].clone().add_to(&mut step);
                 }
-                replies.push((places, self.step(queue, step).await));
+                replies.push((places, self.step_for_others(queue, step).await));
             }
             replies
         });

@@ -133,13 +133,9 @@ impl QueueManager {
 
     /// Claims in a tracked task, so that a caller that stops waiting cannot leave tasks leased to nobody.
     async fn claim(&self, queue: &QueueName, request: &LeaseRequest) -> Result<StepReply, Error> {
-        let step = Step {
-            worker: request.worker_id.clone(),
-            settle: Vec::new(),
-            renew: Vec::new(),
-            credits: request.max_tasks.clamp(1, MAX_BATCH),
-            lease: self.lease_of(request.lease),
-        };
+        let worker = request.worker_id.clone();
+        let credits = request.max_tasks.clamp(1, MAX_BATCH);
+        let step = Step { credits, ..Step::new(worker, self.lease_of(request.lease)) };
         let (caller, answer) = oneshot::channel();
         let (manager, queue) = (self.clone(), queue.clone());
         self.inner.claims.spawn(async move {
@@ -158,7 +154,8 @@ impl QueueManager {
         }
         let count = claimed.len();
         let release = |task: &ClaimedTask| Settlement { id: task.id, fence: task.fence, outcome: Outcome::Released };
-        let step = Step { worker, settle: claimed.iter().map(release).collect(), ..self.quiet_step() };
+        let settle = claimed.iter().map(release).collect();
+        let step = Step { settle, ..Step::new(worker, self.inner.config.lease) };
         match self.inner.store.step(queue, step).await {
             Ok(_) => tracing::debug!(queue.name = %queue, task.count = count, "gave back tasks of a caller that left"),
             Err(error) => tracing::warn!(
@@ -179,7 +176,7 @@ impl QueueManager {
     ) -> Result<T, Error> {
         let known = self.inner.registry.homes(id);
         for queue in &known {
-            if let Some(answer) = accepted(&self.step(queue, step.clone()).await?) {
+            if let Some(answer) = accepted(&self.step_for_others(queue, step.clone()).await?) {
                 return Ok(answer);
             }
         }
@@ -187,13 +184,20 @@ impl QueueManager {
         if known.contains(&home) {
             return Err(Error::LeaseLost(id));
         }
-        accepted(&self.step(&home, step).await?).ok_or(Error::LeaseLost(id))
+        accepted(&self.step_for_others(&home, step).await?).ok_or(Error::LeaseLost(id))
     }
 
     /// A step, of whose messages to other queues the relay of this process hears.
     pub(super) async fn step(&self, queue: &QueueName, step: Step) -> Result<StepReply, Error> {
         let reply = self.inner.store.step(queue, step).await?;
         self.heard(queue, &reply);
+        Ok(reply)
+    }
+
+    /// A step on behalf of workers elsewhere, whose attempts are measured here.
+    pub(super) async fn step_for_others(&self, queue: &QueueName, step: Step) -> Result<StepReply, Error> {
+        let reply = self.step(queue, step).await?;
+        metrics::settled_elsewhere(queue, &reply);
         Ok(reply)
     }
 
@@ -210,13 +214,7 @@ impl QueueManager {
 
     /// A step that claims nothing, for callers that have no worker identity of their own.
     pub(super) fn quiet_step(&self) -> Step {
-        Step {
-            worker: self.inner.worker.clone(),
-            settle: Vec::new(),
-            renew: Vec::new(),
-            credits: 0,
-            lease: self.inner.config.lease,
-        }
+        Step { tell_attempts: true, ..Step::new(self.inner.worker.clone(), self.inner.config.lease) }
     }
 }
 
@@ -224,6 +222,7 @@ impl QueueManager {
 fn nothing_claimed() -> StepReply {
     StepReply {
         settled: Vec::new(),
+        attempts: Vec::new(),
         next: HashMap::new(),
         renewed: Vec::new(),
         claimed: Vec::new(),

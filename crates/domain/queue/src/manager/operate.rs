@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use trackside_core::QueueName;
 
 use super::QueueManager;
-use crate::{BrakeChange, BrakeScope, Error, QueuePolicy};
+use crate::{BrakeChange, BrakeScope, Error, QueuePolicy, WorkerStatus};
 
 /// Parked tasks that are returned in one round trip.
 const UNPARK_AT_ONCE: usize = 64;
@@ -46,6 +46,14 @@ impl QueueManager {
     /// The store's.
     pub async fn policy(&self, queue: &QueueName) -> Result<QueuePolicy, Error> {
         self.inner.store.policy(queue).await
+    }
+
+    /// The workers of a queue by name, and what they hold (Q-L33).
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn workers(&self, queue: &QueueName) -> Result<Vec<WorkerStatus>, Error> {
+        self.inner.store.workers(queue).await
     }
 
     /// Brings a change of the brake into every queue and stops what runs in this process.

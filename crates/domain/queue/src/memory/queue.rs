@@ -14,6 +14,7 @@ use super::{
     outbox::Outbox,
     turns::Shares,
     within::Rates,
+    workers::Seen,
 };
 use crate::{BrakeScope, Fence, NewTask, PastAttempt, Priority, QueuePolicy, TaskState, TaskStatus, limits};
 
@@ -55,6 +56,7 @@ pub(super) struct Queue {
     pub(super) holders: HashMap<u128, TaskId>,
     /// What the unfinished tasks take.
     pub(super) bytes: u64,
+    pub(super) workers: HashMap<WorkerId, Seen>,
 }
 
 /// Leases that are spared after a stall (Q-L10).
@@ -72,7 +74,9 @@ pub(super) struct Counters {
     pub(super) cancelled: u64,
     pub(super) purged: u64,
     pub(super) failed: u64,
+    pub(super) retried: u64,
     pub(super) crashed: u64,
+    pub(super) expired: u64,
 }
 
 /// An unfinished task.
@@ -193,6 +197,7 @@ impl Queue {
             keys: Keys::default(),
             holders: HashMap::new(),
             bytes: 0,
+            workers: HashMap::new(),
         }
     }
 

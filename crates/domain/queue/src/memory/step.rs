@@ -9,8 +9,8 @@ use trackside_core::{TaskId, Timestamp};
 
 use super::queue::{Destination, Ending, Grace, Lease, Place, Queue};
 use crate::{
-    ClaimedTask, Config, Enqueued, Fence, Order, Outcome, Renewal, Renewed, Settled, Settlement, Step, StepReply,
-    TaskState, limits,
+    ClaimedTask, Config, EndedAttempt, Enqueued, Fence, Order, Outcome, Renewal, Renewed, Settled, Settlement, Step,
+    StepReply, TaskState, limits,
     limits::{MAX_PROMOTED, MAX_REAPED},
 };
 
@@ -26,13 +26,16 @@ struct Left {
 impl Queue {
     pub(super) fn step(&mut self, step: &Step, now: Timestamp, config: &Config) -> StepReply {
         self.forget_expired(now);
-        let mut left = Left::default();
+        let (mut left, mut attempts) = (Left::default(), Vec::new());
         let settled: Vec<_> = step
             .settle
             .iter()
             .enumerate()
             .map(|(at, item)| {
                 let is_held = self.is_held(item);
+                if step.tell_attempts {
+                    attempts.push(self.attempt(item));
+                }
                 let settled = self.settle(item, now, config, &mut left);
                 if is_held && settled == Settled::Applied(TaskState::Completed) {
                     left.completed.insert(at);
@@ -51,9 +54,11 @@ impl Queue {
         let claimed = if self.paused { Vec::new() } else { self.claim(step, now, config) };
         self.end_cancelled(&cancelled, now, config);
         self.resolve(now, config);
+        self.note_worker(step, claimed.len(), now);
         let is_open = self.paused || self.opens(now).is_ok();
         StepReply {
             settled,
+            attempts,
             next,
             renewed,
             claimed,
@@ -132,6 +137,7 @@ impl Queue {
                 let (started_at, worker) = (lease.started_at, lease.worker.clone());
                 task.remember(task.failed, started_at, &worker, now, error);
                 let retry = *retryable && task.failed < task.new.options.max_attempts.get();
+                self.counters.retried += u64::from(retry);
                 let state = if retry { TaskState::Failed } else { TaskState::Dead };
                 task.last_settlement = Some((item.fence, state));
                 let policy = || task.new.options.retry.delay(task.failed, rand::random());
@@ -144,6 +150,21 @@ impl Queue {
                 left.released.push(item.id);
                 Settled::Applied(TaskState::Queued)
             }
+        }
+    }
+
+    /// The attempt that a settlement ends, if it ends one.
+    fn attempt(&self, item: &Settlement) -> Option<EndedAttempt> {
+        let task = self.tasks.get(&item.id)?;
+        // A released task leaves its place only at the end of the step.
+        if task.last_settlement.is_some_and(|(fence, _)| fence == item.fence) {
+            return None;
+        }
+        match &task.place {
+            Place::Active(lease) if lease.fence == item.fence => {
+                Some(EndedAttempt { kind: task.new.kind.clone(), started_at: lease.started_at })
+            }
+            _ => None,
         }
     }
 
@@ -261,6 +282,7 @@ impl Queue {
         if options.expires_at.is_some_and(|at| limits::due(at) <= now) {
             let (state, error, retention) = (TaskState::Cancelled, Some(limits::EXPIRED.to_owned()), config.retention);
             self.finish(id, Ending { state, result: None, error, at: now, retention });
+            self.counters.expired += 1;
             return None;
         }
         let user = options.user_id.clone();

@@ -45,6 +45,7 @@ impl Queue {
         let heads = self.ready.iter().filter_map(|lane| lane.values().next());
         let heads = heads
             .chain(self.shared.iter().flat_map(|shares| shares.sets.values().take(16)).filter_map(BTreeSet::first));
+        let (workers, slots) = self.count_workers(now);
         let oldest = heads.filter_map(|id| self.tasks.get(id)).map(|task| task.enqueued_at).min();
         QueueStats {
             ready: std::array::from_fn(|level| count(self.ready[level].len() + self.shared[level].len())),
@@ -60,7 +61,12 @@ impl Queue {
             cancelled: self.counters.cancelled,
             purged: self.counters.purged,
             failed: self.counters.failed,
+            retried: self.counters.retried,
             crashed: self.counters.crashed,
+            expired: self.counters.expired,
+            workers,
+            slots,
+            bytes: self.bytes,
         }
     }
 

@@ -56,7 +56,7 @@ impl Unsettled {
                 TaskEvent::Returned { task: self.task, reason: self.stop }
             }
             Settled::Applied(state) => {
-                metrics::finished(task, state);
+                metrics::finished(&task.queue, &task.kind, state);
                 let (result, error) = match self.outcome {
                     Outcome::Completed { result, .. } => (result, None),
                     Outcome::Failed { error, .. } => (None, Some(error)),

@@ -108,6 +108,7 @@ impl Worker {
         if meeting.is_some() {
             self.processor.shared.set_state(ProcessorState::Running);
             self.work(&shutdown).await;
+            self.leave().await;
         }
         self.processor.shared.set_state(ProcessorState::Stopped);
         tracing::info!(queue.name = %self.processor.queue, "processor stopped");
@@ -162,6 +163,19 @@ impl Worker {
                 Event::Waited(reply) => self.waited(reply),
                 Event::ShutDown | Event::Timer => {}
             }
+        }
+    }
+
+    /// Says that it has no places any more, so that it is not listed for longer than it is there.
+    async fn leave(&mut self) {
+        if self.outage.since.is_some() || self.wait_outage.since.is_some() {
+            return;
+        }
+        let worker = self.processor.config.worker_id.clone();
+        let step = Step { slots: Some(0), ..Step::new(worker, self.processor.queues.config().lease) };
+        if let Err(error) = self.processor.queues.store().step(&self.processor.queue, step).await {
+            let error = &error as &dyn std::error::Error;
+            tracing::debug!(queue.name = %self.processor.queue, error, "a processor left without saying so");
         }
     }
 
@@ -261,7 +275,8 @@ impl Worker {
             self.claims.sent(now);
         }
         let worker = self.processor.config.worker_id.clone();
-        let step = Step { worker, settle, renew: renewals.clone(), credits, lease: config.lease };
+        let slots = Some(if self.mode == Mode::Claiming { self.processor.config.concurrency.get() } else { 0 });
+        let step = Step { settle, renew: renewals.clone(), credits, slots, ..Step::new(worker, config.lease) };
         let sent = Sent { at: now, settled, renewals, credits, orders: self.processor.shared.orders() };
         let (store, queue) = (Arc::clone(self.processor.queues.store()), self.processor.queue.clone());
         self.credits_sent += credits;

@@ -67,7 +67,8 @@ impl Inner {
 
     fn fast_step_call<'k>(&self, line: &'k Line, step: &Step) -> Option<(Call<'k>, usize)> {
         let is_completed = |outcome: &Outcome| matches!(outcome, Outcome::Completed { next, .. } if next.is_empty());
-        if !step.renew.is_empty() || !step.settle.iter().all(|it| is_completed(&it.outcome)) || !line.steps.next() {
+        let is_plain = step.renew.is_empty() && !step.tell_attempts;
+        if !is_plain || !step.settle.iter().all(|it| is_completed(&it.outcome)) || !line.steps.next() {
             return None;
         }
         let credits = step.credits.min(SCRIPT_TASKS);

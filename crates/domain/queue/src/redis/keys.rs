@@ -30,7 +30,7 @@
 //! | `T:fair:critical` … `T:fair:low` | sorted set | `<tenant>\0<id>` of ready tasks that are shared out by tenant, all with score 0 | never: unfinished work |
 //! | `T:turns:critical` … `T:turns:low` | sorted set | tenants with tasks in the set above (and `''` for the list) by the number of their turn, with the part of it that is used; from 10¹⁵ on by the time until which a limit holds them back | vanishes with the last task |
 //! | `T:rates` | sorted set | `q` for the queue, `t<tenant>` for a tenant, by the time in microseconds until which the rate limit is used up | when all of them are free again |
-//! | `T:workers` | hash | worker → when it was last seen, its places and what it runs | a minute after the last sign of life |
+//! | `T:workers` | hash | worker → since when it is there, when it was last seen, and how many places it has | a minute after the last sign of life |
 //! | `T:meta` | hash | `paused`, `policy` (as `policy.rs` writes it), `fence`, counters, `braked` (engaged brakes), `gone_<level>` (ids in a list whose task was cancelled), times of the last step and grace, `kept` (1 when a task ever asked for a retention of its own), `durable` (when somebody last waited for durability), `posted` (the number of the last message to another queue), `heard:<queue>` (that of the last message from a queue), `relay` (whose turn it is to deliver, and until when) | never: the queue's own state |
 //! | `trackside:alerts` | hash | `<queue> <rule>` → state, times and measure of each alert, described in `alerts/redis.rs` | a day after the last change |
 //! | `trackside:queues` | set | the names of all known queues | never: the index |

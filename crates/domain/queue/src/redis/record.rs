@@ -33,8 +33,8 @@ use trackside_core::{CorrelationId, QueueName, TaskId, Timestamp, TraceParent, U
 
 use super::{attributes, compress};
 use crate::{
-    ClaimedTask, Config, DEFAULT_MAX_ATTEMPTS, Error, Fence, NewTask, PastAttempt, Priority, RetryPolicy, TaskState,
-    TaskStatus, limits, manager::check_json,
+    ClaimedTask, Config, DEFAULT_MAX_ATTEMPTS, EndedAttempt, Error, Fence, NewTask, PastAttempt, Priority, RetryPolicy,
+    TaskState, TaskStatus, limits, manager::check_json,
 };
 
 /// A record, read.
@@ -243,6 +243,14 @@ impl Own {
 }
 
 // === reading and writing ===
+
+/// The attempt that an owner and the first line of its record tell; `None` where an older version left the line out.
+pub(super) fn read_attempt(own: &Bytes) -> Option<EndedAttempt> {
+    let first = own.iter().position(|byte| *byte == b'\n')?;
+    let started_at = Own::read(std::str::from_utf8(&own[..first]).ok()?)?.started_at;
+    let kind = Record::read(&own.slice(first + 1..))?.header.kind;
+    Some(EndedAttempt { kind, started_at })
+}
 
 /// The status that a final record tells.
 pub(super) fn read_final(queue: &QueueName, id: TaskId, record: &Bytes) -> Option<TaskStatus> {

@@ -35,7 +35,7 @@ script!(ENQUEUE_DURABLY, "queue.enqueue_durably": "durable.lua",
 script!(STEP, "queue.step":
     "links.lua", "rules.lua", "fair.lua", "age.lua", "ready.lua", "braked.lua", "tenants.lua", "unique.lua", "kept.lua",
     "ended.lua", "why.lua", "tell.lua", "resolve.lua", "known.lua", "first.lua", "predecessors.lua", "accept.lua",
-    "history.lua", "step/attempt.lua", "step/settle.lua", "step/next.lua",
+    "history.lua", "step/attempt.lua", "step/ended_attempts.lua", "step/settle.lua", "step/next.lua",
     "step/renew.lua", "step/promote.lua", "step/reap.lua", "foreign.lua", "step/adopt.lua", "step/lease.lua",
     "step/expire.lua", "step/claim.lua", "turns.lua", "step/allow.lua", "step/draw.lua",
     "step/choose.lua", "step/oldest.lua", "step/within.lua", "step/open.lua", "step/step.lua");
@@ -48,7 +48,7 @@ script!(DELIVER, "queue.deliver":
     "why.lua", "tell.lua", "resolve.lua", "known.lua", "first.lua", "predecessors.lua", "accept.lua", "deliver.lua");
 script!(STATUS, "queue.status": "status.lua");
 script!(PEEK, "queue.peek": "rules.lua", "fair.lua", "turns.lua", "foreign.lua", "peek_turns.lua", "peek.lua");
-script!(STATS, "queue.stats": "rules.lua", "fair.lua", "stats.lua");
+script!(STATS, "queue.stats": "rules.lua", "fair.lua", "worker.lua", "stats.lua");
 script!(PAUSE, "queue.pause": "pause.lua");
 script!(POLICY, "queue.set_policy": "rules.lua", "fair.lua", "tenants.lua", "policy.lua");
 script!(CANCEL, "queue.cancel":
@@ -58,6 +58,8 @@ script!(BRAKE, "queue.brake": "brake.lua");
 script!(UNPARK, "queue.unpark": "rules.lua", "fair.lua", "age.lua", "ready.lua", "braked.lua", "unpark.lua");
 script!(LETTERS, "queue.letters": "letters.lua");
 script!(REQUEUE, "queue.requeue": "rules.lua", "fair.lua", "age.lua", "ready.lua", "requeue.lua");
+script!(NOTE, "queue.note": "worker.lua", "note.lua");
+script!(WORKERS, "queue.workers": "worker.lua", "workers.lua");
 script!(AUDIT, "queue.audit": "audit.lua");
 script!(SCAN, "queue.repair_scan": "repair/places.lua", "repair/scan.lua");
 script!(RESTORE, "queue.repair_restore":

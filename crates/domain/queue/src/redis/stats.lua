@@ -3,10 +3,11 @@
 -- KEYS: as in lib.lua.
 -- ARGV: as in lib.lua.
 -- Returns: ready tasks of the four levels, active, delayed, parked, dead, age of the oldest head in milliseconds (-1
---          when nothing is ready), paused, created, completed, cancelled, purged, failed, crashed, waiting.
--- Bound: counters, 16 elements of each level, and the heads of 16 tenants.
+--          when nothing is ready), paused, created, completed, cancelled, purged, failed, crashed, waiting,
+--          workers and their places, retried, expired, bytes.
+-- Bound: counters, 16 elements of each level, the heads of 16 tenants, 256 workers, and the weight of 30 keys.
 local meta = redis.call('HMGET', META, 'paused', 'created', 'completed', 'cancelled', 'purged',
-  'gone_c', 'gone_h', 'gone_n', 'gone_l', 'failed', 'crashed')
+  'gone_c', 'gone_h', 'gone_n', 'gone_l', 'failed', 'crashed', 'retried', 'expired')
 local reply, oldest = {}, now + 1
 for i, level in ipairs(LEVELS) do
   reply[i] = math.max(redis.call('LLEN', READY[level]) - tonumber(meta[5 + i] or 0), 0)
@@ -33,4 +34,11 @@ reply[10] = meta[1] == '1' and 1 or 0
 for i = 2, 5 do reply[9 + i] = tonumber(meta[i] or 0) end
 reply[15], reply[16] = tonumber(meta[10] or 0), tonumber(meta[11] or 0)
 reply[17] = redis.call('HLEN', KEYS[16])
+reply[18], reply[19] = count_workers()
+reply[20], reply[21], reply[22] = tonumber(meta[12] or 0), tonumber(meta[13] or 0), 0
+for _, key in ipairs(KEYS) do
+  local bytes = redis.pcall('MEMORY', 'USAGE', key, 'SAMPLES', 5)
+  -- Nothing of a key that is not there, and an error where an operator does not let us ask.
+  if type(bytes) == 'number' then reply[22] = reply[22] + bytes end
+end
 return reply

@@ -12,7 +12,9 @@ use super::{
     record::{self, Claim, Record, UNREADABLE},
     scripts::{SCRIPT_TASKS, STEP},
 };
-use crate::{Config, Error, Fence, Order, Outcome, Renewed, Settled, Settlement, Step, StepReply, limits};
+use crate::{
+    Config, EndedAttempt, Error, Fence, Order, Outcome, Renewed, Settled, Settlement, Step, StepReply, limits,
+};
 
 /// Ids that a step brings for elements of plain clients besides its credits: some may be no tasks at all.
 const EXTRA_IDS: usize = 32;
@@ -46,33 +48,48 @@ enum Left {
 }
 
 impl Inner {
-    /// Settles and renews in rounds of [`SCRIPT_TASKS`], then claims, in as many further rounds as it takes.
+    /// Beside the step, what its worker says of itself is noted now and then.
     pub(super) async fn step(&self, line: &Line, step: Step) -> Result<StepReply, Error> {
+        let said = line.noted.due(&step);
+        if step.slots.is_none() {
+            // What it asks for now comes on top of what it has before.
+            self.note(line, &step.worker, said).await;
+            return Box::pin(self.rounds(line, step)).await;
+        }
+        let (worker, rounds) = (step.worker.clone(), Box::pin(self.rounds(line, step)));
+        futures::future::join(rounds, Box::pin(self.note(line, &worker, said))).await.0
+    }
+
+    /// Settles and renews in rounds of [`SCRIPT_TASKS`], then claims, in as many further rounds as it takes.
+    async fn rounds(&self, line: &Line, step: Step) -> Result<StepReply, Error> {
         let mut settle = &*step.settle;
         let mut renew = step.renew.chunks(SCRIPT_TASKS);
         let (mut settled, mut renewed) = (Vec::with_capacity(step.settle.len()), Vec::with_capacity(step.renew.len()));
+        let mut attempts = Vec::new();
         let (mut own_settlements, mut brought, mut has_outbox) = (Vec::new(), HashMap::new(), false);
         loop {
             let (some, rest) = settle.split_at(next::part_len(settle));
             settle = rest;
             let is_last = settle.is_empty() && renew.len() <= 1;
             let part = Step {
-                worker: step.worker.clone(),
                 settle: some.to_vec(),
                 renew: renew.next().unwrap_or_default().to_vec(),
                 credits: if is_last { step.credits } else { 0 },
-                lease: step.lease,
+                slots: step.slots,
+                tell_attempts: step.tell_attempts,
+                ..Step::new(step.worker.clone(), step.lease)
             };
             let mut round = self.round(line, part).await?;
             settled.append(&mut round.reply.settled);
+            attempts.append(&mut round.reply.attempts);
             renewed.append(&mut round.reply.renewed);
             brought.extend(std::mem::take(&mut round.reply.next));
             has_outbox |= round.reply.has_outbox;
             own_settlements.append(&mut round.settle);
             self.call_off(line, std::mem::take(&mut round.doomed)).await;
             if is_last {
-                let mut reply = self.follow_up(line, &step, round, own_settlements).await;
-                (reply.settled, reply.renewed, reply.next) = (settled, renewed, brought);
+                let mut reply = Box::pin(self.follow_up(line, &step, round, own_settlements)).await;
+                (reply.settled, reply.attempts, reply.renewed, reply.next) = (settled, attempts, renewed, brought);
                 reply.has_outbox |= has_outbox;
                 return Ok(reply);
             }
@@ -89,7 +106,7 @@ impl Inner {
                 break;
             }
             let some = settle.drain(..settle.len().min(SCRIPT_TASKS)).collect();
-            let again = Step { settle: some, renew: vec![], credits, ..step.clone() };
+            let again = Step { settle: some, credits, ..Step::new(step.worker.clone(), step.lease) };
             match Box::pin(self.round(line, again)).await {
                 Ok(mut next) => {
                     settle.append(&mut next.settle);
@@ -163,11 +180,12 @@ impl Inner {
         for _ in 0..spare {
             call = call.id(TaskId::generate(&line.name));
         }
-        Ok((next::write(call, line, &step.settle, config)?, credits))
+        let call = next::write(call, line, &step.settle, config)?;
+        Ok((if step.tell_attempts { call.arg("attempts") } else { call }, credits))
     }
 
     fn read_round(&self, line: &Line, step: &Step, credits: usize, reply: Reply) -> Result<Round, Error> {
-        let (mut round, brought) = read(reply, &line.name, step.lease, &self.config).map_err(|error| match error {
+        let (mut round, brought) = read(reply, &line.name, step, &self.config).map_err(|error| match error {
             Unread::Shape(error) => failed(STEP.name(), error),
             Unread::Meaning(what) => unexpected(&STEP, what),
         })?;
@@ -231,7 +249,7 @@ impl From<trackside_redis::Error> for Unread {
 }
 
 /// What the script answered, and what it said of the tasks that completions brought.
-fn read(reply: Reply, queue: &QueueName, usual_lease: Duration, config: &Config) -> Result<(Round, Reply), Unread> {
+fn read(reply: Reply, queue: &QueueName, step: &Step, config: &Config) -> Result<(Round, Reply), Unread> {
     let [
         settled,
         renewed,
@@ -246,11 +264,13 @@ fn read(reply: Reply, queue: &QueueName, usual_lease: Duration, config: &Config)
         doomed,
         brought,
         outbox,
+        attempts,
     ] = reply.into_array_of()?;
     let now = Timestamp::from_millis(now.as_u64()?);
     let mut settle = Vec::new();
 
     let settled = settled.into_array()?.into_iter().map(read_settled).collect::<Result<_, _>>()?;
+    let attempts = read_attempts(attempts, step)?;
     let renewed = chunks::<2>(renewed)?.into_iter().map(read_renewed).collect::<Result<_, _>>()?;
     let mut claimed = Vec::new();
     let [first_fence, rows, crashes] = rows.into_array_of()?;
@@ -261,7 +281,7 @@ fn read(reply: Reply, queue: &QueueName, usual_lease: Duration, config: &Config)
             id: read_id(id)?,
             fence: Fence(first_fence + place),
             crashes: crashes.get(&place).copied().unwrap_or(0),
-            lease: usual_lease,
+            lease: step.lease,
             now,
         };
         let record = Record::read(&record.into_bytes()?);
@@ -289,7 +309,7 @@ fn read(reply: Reply, queue: &QueueName, usual_lease: Duration, config: &Config)
     let (more_ready, paused) = (more_ready.as_bool()?, paused.as_bool()?);
     let next = HashMap::new();
     let has_outbox = outbox.as_bool()?;
-    let reply = StepReply { settled, next, renewed, claimed, next_due, more_ready, paused, has_outbox, now };
+    let reply = StepReply { settled, attempts, next, renewed, claimed, next_due, more_ready, paused, has_outbox, now };
     let is_limited = is_limited.as_bool()?;
     let left = match left.as_int()? {
         0 => None,
@@ -318,6 +338,17 @@ fn read_renewed([ends, order]: [Reply; 2]) -> Result<Renewed, Unread> {
         _ => None,
     };
     Ok(Renewed::Extended { expires_at: Timestamp::from_millis(ends), order })
+}
+
+/// For each settlement what is told of its attempt.
+fn read_attempts(reply: Reply, step: &Step) -> Result<Vec<Option<EndedAttempt>>, Unread> {
+    let mut attempts = vec![None; if step.tell_attempts { step.settle.len() } else { 0 }];
+    for [number, own] in chunks::<2>(reply)? {
+        let place = usize::try_from(number.as_u64()?).ok().and_then(|number| attempts.get_mut(number.checked_sub(1)?));
+        let place = place.ok_or(Unread::Meaning("an attempt that nobody settled"))?;
+        *place = record::read_attempt(&own.into_bytes()?);
+    }
+    Ok(attempts)
 }
 
 /// How often each task, by its place in the claim, was held by a worker that died; those that never were are left out.

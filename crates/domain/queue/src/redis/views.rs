@@ -103,8 +103,8 @@ pub(super) fn peeked(reply: Reply) -> Result<Vec<PeekedTask>, Error> {
 
 pub(super) fn stats(reply: Reply) -> Result<QueueStats, Error> {
     let shape = |error| failed(STATS.name(), error);
-    let numbers = reply.into_array_of::<17>().map_err(shape)?;
-    let mut counts = [0_u64; 17];
+    let numbers = reply.into_array_of::<22>().map_err(shape)?;
+    let mut counts = [0_u64; 22];
     for (count, number) in counts.iter_mut().zip(&numbers) {
         // Only the age may be negative: nothing is ready.
         *count = u64::try_from(number.as_int().map_err(shape)?).unwrap_or(u64::MAX);
@@ -127,6 +127,11 @@ pub(super) fn stats(reply: Reply) -> Result<QueueStats, Error> {
         failures,
         crashed,
         waiting,
+        workers,
+        slots,
+        retried,
+        expired,
+        bytes,
     ] = counts;
     Ok(QueueStats {
         ready: [critical, high, normal, low],
@@ -142,7 +147,12 @@ pub(super) fn stats(reply: Reply) -> Result<QueueStats, Error> {
         cancelled,
         purged,
         failed: failures,
+        retried,
         crashed,
+        expired,
+        workers,
+        slots,
+        bytes,
     })
 }
 

@@ -48,6 +48,7 @@ impl Inner {
             let _either = hurry.run_until_cancelled(line.bell.wait(patience)).await;
             return Ok(None);
         }
+        self.note(line, &step.worker, line.noted.due(step)).await;
         let idle = self.waits.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = match idle {
             Some(connection) => connection,

@@ -129,7 +129,7 @@ async fn eight_thousand_and_one_tasks_in_one_call_are_handed_out_in_their_order(
     let (mut order, mut settle) = (Vec::new(), Vec::new());
     while order.len() < COUNT || !settle.is_empty() {
         let lease = Duration::from_millis(HOUR_MS);
-        let step = Step { worker: WorkerId::generate("row"), settle, renew: vec![], credits: MAX_BATCH, lease };
+        let step = Step { settle, credits: MAX_BATCH, ..Step::new(WorkerId::generate("row"), lease) };
         let reply = flood.store.step(&flood.row.queue, step).await.unwrap();
         let outcome = Outcome::completed(None);
         let settlement = |task: &trackside_queue::ClaimedTask| {

@@ -1,6 +1,6 @@
 //! Tasks and steps in a line each.
 
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
 use bytes::Bytes;
 use trackside_core::{QueueName, TaskId, WorkerId};
@@ -19,9 +19,11 @@ pub(crate) fn new_tasks(queue: &QueueName, count: usize) -> Vec<NewTask> {
     (0..count).map(|_| new_task(queue)).collect()
 }
 
+/// One worker, so that a store notes it no more often than it would note any.
+static WORKER: LazyLock<WorkerId> = LazyLock::new(|| WorkerId::generate("test"));
+
 pub(crate) fn step(credits: usize) -> Step {
-    let worker = WorkerId::generate("test");
-    Step { worker, settle: vec![], renew: vec![], credits, lease: Duration::from_secs(100) }
+    Step { credits, ..Step::new(WORKER.clone(), Duration::from_secs(100)) }
 }
 
 pub(crate) async fn claim(store: &dyn QueueStore, queue: &QueueName, credits: usize) -> StepReply {

@@ -17,7 +17,7 @@ use trackside_queue::{
     BrakeChange, BrakePage, BrakeScope, Config, DeadCursor, DeadLetter, DeadRef, Enqueued, Error, Handlers, Intake,
     MemoryQueueStore, NewTask, OutboxMessage, OutboxPage, OutboxRequest, PeekedTask, ProcessorConfig, ProcessorHandle,
     QueueAudit, QueueManager, QueuePolicy, QueueStats, QueueStore, RepairCursor, RepairPage, Step, StepReply,
-    TaskEvent, TaskObserver, TaskProcessor, TaskState, TaskStatus,
+    TaskEvent, TaskObserver, TaskProcessor, TaskState, TaskStatus, WorkerStatus,
 };
 
 use crate::names::unique_queue;
@@ -169,6 +169,10 @@ impl QueueStore for Wire {
 
     async fn overdue_dead(&self, queue: &QueueName, limit: usize) -> Result<Vec<DeadCursor>, Error> {
         self.call(self.store.overdue_dead(queue, limit)).await
+    }
+
+    async fn workers(&self, queue: &QueueName) -> Result<Vec<WorkerStatus>, Error> {
+        self.call(self.store.workers(queue)).await
     }
 
     async fn audit(&self, queue: &QueueName) -> Result<QueueAudit, Error> {

@@ -5,7 +5,7 @@
 
 mod ops;
 
-use std::{fmt::Write, num::NonZeroU32, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, fmt::Write, num::NonZeroU32, sync::Arc, time::Duration};
 
 use proptest::{prelude::*, test_runner::FileFailurePersistence};
 use trackside_core::{ManualClock, QueueName, Timestamp, UserId, WorkerId};
@@ -101,11 +101,11 @@ impl World {
             Some(Renewal { id: claim.id, fence: claim.fence, lease: LEASES[2] })
         };
         Step {
-            worker: self.worker.clone(),
             settle: settle.iter().filter_map(settlement).collect(),
             renew: renew.iter().filter_map(renewal).collect(),
             credits,
-            lease: LEASES[0],
+            tell_attempts: true,
+            ..Step::new(self.worker.clone(), LEASES[0])
         }
     }
 
@@ -127,8 +127,11 @@ impl World {
                     }
                     let next = store.step(queue, self.step(left, &[], &[])).await.unwrap();
                     let claimed = std::mem::take(&mut reply.claimed).into_iter().chain(next.claimed).collect();
-                    reply = StepReply { settled: reply.settled, renewed: reply.renewed, claimed, ..next };
+                    let StepReply { settled, attempts, renewed, .. } = reply;
+                    reply = StepReply { settled, attempts, renewed, claimed, ..next };
                 }
+                let kinds: Vec<_> = reply.attempts.iter().map(|it| it.as_ref().map(|it| &it.kind)).collect();
+                show(&mut seen, &kinds);
                 show(&mut seen, &(reply.settled, reply.more_ready, reply.paused, reply.next_due.is_some()));
                 let timeless = |renewed: &Renewed| match renewed {
                     Renewed::Extended { order, .. } => Some(*order),
@@ -178,7 +181,16 @@ impl World {
         let there =
             stats.ready.iter().sum::<u64>() + stats.active + stats.delayed + stats.waiting + stats.parked + stats.dead;
         assert_eq!(stats.created, there + stats.completed + stats.cancelled + stats.purged, "nothing is lost");
-        show(&mut seen, &(stats.oldest_age.is_some(), QueueStats { oldest_age: None, ..stats }));
+        show(
+            &mut seen,
+            &(stats.oldest_age.is_some(), QueueStats { oldest_age: None, workers: 0, slots: 0, bytes: 0, ..stats }),
+        );
+        // Who holds nothing is listed for a time that each store measures in its own way.
+        let held = store.workers(queue).await.unwrap().into_iter().filter(|worker| worker.active > 0);
+        for worker in held {
+            let ids: BTreeSet<_> = worker.tasks.iter().map(|task| task.id).collect();
+            show(&mut seen, &(worker.id, worker.active, ids));
+        }
         (seen, claimed)
     }
 

@@ -53,7 +53,8 @@ impl Worker {
         let (credits, hurry) = (self.idle().min(STEP_TASKS), CancellationToken::new());
         self.claims.waits(now);
         let worker = self.processor.config.worker_id.clone();
-        let step = Step { worker, settle: Vec::new(), renew: Vec::new(), credits, lease: config.lease };
+        let slots = Some(self.processor.config.concurrency.get());
+        let step = Step { credits, slots, ..Step::new(worker, config.lease) };
         let orders = self.processor.shared.orders();
         let sent = Sent { at: now, settled: Vec::new(), renewals: Vec::new(), credits, orders };
         let (store, queue) = (Arc::clone(self.processor.queues.store()), self.processor.queue.clone());

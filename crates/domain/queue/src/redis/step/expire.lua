@@ -27,5 +27,6 @@ local function expire(tasks)
   end
   many('HSET', OWN, owns)
   many('HSET', ORDERS, orders)
+  tally('expired', #late / 2)
   return late
 end

@@ -10,7 +10,7 @@
 -- The groups, and which of them belong to a settlement that is about to be applied.
 local function read_next(at, settlements)
   local groups, from, is_taken = {}, at + 1, {}
-  for i = 1, tonumber(ARGV[at] or 0) do
+  for i = 1, tonumber(ARGV[at] or 0) or 0 do
     local position = tonumber(ARGV[from])
     local group = { position = position, count = tonumber(ARGV[from + 1]), tasks = from + 3, messages = {} }
     local last = tonumber(ARGV[from + 2])

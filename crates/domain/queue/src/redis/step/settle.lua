@@ -20,6 +20,7 @@ local function settle(count, at)
     local own = not done[id] and owns[i]
     if own and string.match(own, '^%d+') == fence then
       left[#left + 1] = id
+      note_attempt(i, own)
       -- Only a completion is stronger than an order to cancel.
       if outcome ~= 'c' and orders[i] then outcome, text = 'x', string.sub(orders[i], 8) end
       if outcome == 'c' or outcome == 'x' then
@@ -50,5 +51,6 @@ local function settle(count, at)
   bury(dead)
   to_heads(released, records)
   tally('failed', #dead + #delayed / 2)
+  tally('retried', #delayed / 2)
   return answers
 end

@@ -1,18 +1,17 @@
 -- Purpose: a worker's round trip: settle, renew, promote, reap, claim.
--- Laws: Q-L2 to Q-L13, Q-L21, Q-L22, Q-L25 to Q-L28.
+-- Laws: Q-L2 to Q-L13, Q-L21, Q-L22, Q-L25 to Q-L28, Q-L31.
 -- KEYS: as in lib.lua.
 -- ARGV: 3 worker, 4 lease in milliseconds, 5 credits, 6 crashes that make a dead letter, 7 stall threshold, 8 stall
 --       grace, 9 settlements, 10 renewals, 11 spare ids; then these, as settle.lua, renew.lua, adopt.lua and next.lua say.
 -- Returns: settled, renewed, claimed (as lease.lua says), milliseconds until something is due (-1 never), whether
 --          ready tasks remain that may be asked for, whether the queue is paused, the time, whether spare ids were
---          missing, ids and fences of cancelled tasks whose lease ended, whether limits hold back, doomed, brought, messages.
+--          missing, cancelled tasks whose lease ended, whether limits hold back, doomed, brought, messages, ended attempts.
 -- Bound: 256 of each; the sum of the parts.
 local meta = redis.call('HMGET', META, 'paused', 'braked', 'last_step', 'grace_since', 'grace_until',
   'gone_c', 'gone_h', 'gone_n', 'gone_l', 'kept', 'policy')
 has_kept = meta[10] == '1'
 read_rules(meta[11])
-local is_limited = next(rules)
-local paused, braked = meta[1] == '1', tonumber(meta[2] or 0)
+local paused, braked, is_limited = meta[1] == '1', tonumber(meta[2] or 0), next(rules)
 local settlements, renewals = tonumber(ARGV[9]), tonumber(ARGV[10])
 local spares = { at = 12 + settlements * 6 + renewals * 3 }
 spares.last = spares.at + ARGV[11] - 1
@@ -57,4 +56,4 @@ if ends and now < until_ and ends > since then ends = math.max(ends, until_) end
 local next_due = math.min(due or math.huge, told_due or math.huge, ends or math.huge, not paused and free_at or math.huge)
 next_due = is_pending and 0 or next_due == math.huge and -1 or math.max(next_due - now, 0)
 return { settled, renewed, rows, next_due, ready > 0 and (is_free or paused) and 1 or 0, paused and 1 or 0, now,
-  missing and 1 or 0, cancelled, is_free and 0 or 1, doomed(), brought, has_messages() }
+  missing and 1 or 0, cancelled, is_free and 0 or 1, doomed(), brought, has_messages(), ended_attempts }
