@@ -21,7 +21,14 @@ use std::{
 
 use tokio_util::task::TaskTracker;
 
-use self::{coherence::Coherence, flights::Flights, local::Local, outage::Outage, stats::Stats, warm::Warmers};
+use self::{
+    coherence::Coherence,
+    flights::Flights,
+    local::{Local, Nanos, nanos},
+    outage::Outage,
+    stats::Stats,
+    warm::Warmers,
+};
 pub use self::{
     load::LoadError,
     namespace::{Cached, LoadOptions, Namespace, Receipt, WriteOptions},
@@ -75,6 +82,8 @@ pub(crate) struct Space {
     name: NamespaceName,
     policy: Policy,
     layout: KeyLayout,
+    /// How far behind the store an answer may be.
+    behind: Nanos,
     /// Every entry bears it.
     tag: Tag,
     local: Local,
@@ -195,7 +204,8 @@ impl Space {
         let layout = policy.layout.clone().unwrap_or_else(|| KeyLayout::of(&name));
         let local = Local::new(policy.local_bytes);
         let (tag, flights, stats) = (Tag::of_namespace(&name), Flights::default(), Stats::default());
-        Self { name, policy, layout, tag, local, flights, stats }
+        let behind = nanos(policy.freshness.behind());
+        Self { name, policy, layout, behind, tag, local, flights, stats }
     }
 
     fn key(&self, key: &str) -> Result<EntryKey, Error> {

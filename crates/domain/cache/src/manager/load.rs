@@ -78,7 +78,8 @@ impl Namespace {
             }
             return Ok(Cached { copy, is_stale: false });
         }
-        self.load(key, options, Box::new(|| Box::pin(loader()))).await
+        // Boxed, so that a hit does not carry the size of a miss.
+        Box::pin(self.load(key, options, Box::new(|| Box::pin(loader())))).await
     }
 
     async fn load(&self, key: &str, options: LoadOptions, loader: Loader) -> Result<Cached, Error> {

@@ -20,7 +20,8 @@ impl Namespace {
     pub async fn get(&self, key: &str) -> Result<Option<Cached>, Error> {
         match self.get_local(key) {
             Some(cached) => Ok(Some(cached)),
-            None => self.get_from_store(key).await,
+            // Boxed, so that a hit does not carry the size of a miss.
+            None => Box::pin(self.get_from_store(key)).await,
         }
     }
 
@@ -75,7 +76,7 @@ impl Inner {
         let copy = space.local.get(key)?;
         let now = self.coherence.time.now();
         let current_until = self.coherence.current_until(&copy)?;
-        let is_current = now.saturating_sub(current_until) < nanos(space.policy.freshness.behind());
+        let is_current = now.saturating_sub(current_until) < space.behind;
         let is_valid = || self.coherence.is_copy_valid(&copy) && !self.outage.is_invalidated(&copy.stamp);
         (is_current && now < copy.fresh_until && is_valid()).then_some(copy)
     }

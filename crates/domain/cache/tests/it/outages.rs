@@ -31,7 +31,18 @@ impl Bed {
         let proxy = FaultProxy::start(server.port()).await.unwrap();
         let away = running(&format!("redis://127.0.0.1:{}", proxy.port()), "", config.clone()).await;
         let there = running(&server.url(), "", config).await;
-        Self { server, proxy, away, there }
+        let bed = Self { server, proxy, away, there };
+        bed.is_listening().await;
+        bed
+    }
+
+    /// Waits until a change there is heard of here, so that what the beginning of listening brings is over.
+    async fn is_listening(&self) {
+        let [here, there] = [&self.away, &self.there].map(|running| running.cache.namespace("probe").unwrap());
+        here.set("heard", "", WriteOptions::default()).await.unwrap();
+        eventually(|| async { here.get("heard").await.is_ok() && here.get_local("heard").is_some() }, SOON).await;
+        there.set("heard", "", WriteOptions::default()).await.unwrap();
+        eventually(|| async { here.get_local("heard").is_none() }, SOON).await;
     }
 
     async fn cut(&self) {

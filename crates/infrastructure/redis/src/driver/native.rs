@@ -30,6 +30,8 @@ impl<C: ClientLike + KeysInterface + HashesInterface + StreamsInterface + Pubsub
 #[derive(Debug, PartialEq)]
 enum Native {
     Get(Bytes),
+    Mget(Vec<Bytes>),
+    Pttl(Bytes),
     Set(Bytes, Bytes, Option<Expiration>),
     Expire(Bytes, i64),
     Pexpire(Bytes, i64),
@@ -44,6 +46,8 @@ pub(super) fn send<C: Sender>(client: &C, command: Command) -> BoxFuture<'_, Res
     let Some(native) = Native::of(&command) else { return words(client, command, false).boxed() };
     match native {
         Native::Get(key) => client.get(key).boxed(),
+        Native::Mget(keys) => client.mget(keys.into_iter().map(Key::from).collect::<Vec<_>>()).boxed(),
+        Native::Pttl(key) => client.pttl(key).boxed(),
         Native::Set(key, value, expire) => client.set(key, Value::Bytes(value), expire, None, false).boxed(),
         Native::Expire(key, seconds) => client.expire(key, seconds, None).boxed(),
         Native::Pexpire(key, millis) => client.pexpire(key, millis, None).boxed(),
@@ -84,8 +88,12 @@ impl Native {
         let keyed = command.has_only_first_as_key();
         let native = match (command.name(), args) {
             ("PUBLISH", [channel, message]) => Self::Publish(text(channel)?.to_owned(), message.clone()),
+            ("MGET", keys) if !keys.is_empty() && command.key_bytes().count() == keys.len() => {
+                Self::Mget(keys.to_vec())
+            }
             _ if !keyed => return None,
             ("GET", [key]) => Self::Get(key.clone()),
+            ("PTTL", [key]) => Self::Pttl(key.clone()),
             ("SET", [key, value]) => Self::Set(key.clone(), value.clone(), None),
             ("SET", [key, value, unit, count]) => {
                 let expire = match &**unit {
@@ -140,6 +148,8 @@ mod tests {
     fn only_what_would_be_the_same_on_the_wire_is_native() {
         let native = [
             Command::new("GET").key("k"),
+            Command::new("MGET").key("k").key("l"),
+            Command::new("PTTL").key("k"),
             Command::new("SET").key("k").arg("v"),
             Command::new("SET").key("k").arg("v").arg("PX").arg(5),
             Command::new("EXPIRE").key("k").arg(5),
@@ -155,6 +165,8 @@ mod tests {
         let words = [
             Command::new("GET"),
             Command::new("GET").arg("not marked as a key"),
+            Command::new("MGET").key("k").arg("not marked as a key"),
+            Command::new("MGET"),
             Command::new("GET").key("k").arg("more"),
             Command::new("SET").key("k").arg("v").arg("NX"),
             Command::new("SET").key("k").arg("v").arg("EX").arg("05"),
