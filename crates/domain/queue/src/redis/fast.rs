@@ -13,6 +13,7 @@ use super::{
     call::Call,
     compress, intake, record,
     scripts::{FAST_ENQUEUE, FAST_STEP, SCRIPT_TASKS, STEP},
+    step::ATTEMPTS,
 };
 use crate::{Due, Error, NewTask, Outcome, Step, limits};
 
@@ -67,8 +68,7 @@ impl Inner {
 
     fn fast_step_call<'k>(&self, line: &'k Line, step: &Step) -> Option<(Call<'k>, usize)> {
         let is_completed = |outcome: &Outcome| matches!(outcome, Outcome::Completed { next, .. } if next.is_empty());
-        let is_plain = step.renew.is_empty() && !step.tell_attempts;
-        if !is_plain || !step.settle.iter().all(|it| is_completed(&it.outcome)) || !line.steps.next() {
+        if !step.renew.is_empty() || !step.settle.iter().all(|it| is_completed(&it.outcome)) || !line.steps.next() {
             return None;
         }
         let credits = step.credits.min(SCRIPT_TASKS);
@@ -85,7 +85,7 @@ impl Inner {
             compress::pack(&mut stored, result.as_deref().unwrap_or_default(), self.config.compress_above);
             call = call.id(settlement.id).arg(settlement.fence.0).bucket(settlement.id).arg(stored);
         }
-        Some((call, credits))
+        Some((if step.tell_attempts { call.arg(ATTEMPTS) } else { call }, credits))
     }
 
     /// Whether tasks may go the fast way.

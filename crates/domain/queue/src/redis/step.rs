@@ -16,6 +16,8 @@ use crate::{
     Config, EndedAttempt, Error, Fence, Order, Outcome, Renewed, Settled, Settlement, Step, StepReply, limits,
 };
 
+/// The last word of a step that is told the attempts which its settlements end.
+pub(super) const ATTEMPTS: &str = "attempts";
 /// Ids that a step brings for elements of plain clients besides its credits: some may be no tasks at all.
 const EXTRA_IDS: usize = 32;
 /// Steps for which ids are brought after a foreign element was met.
@@ -181,7 +183,7 @@ impl Inner {
             call = call.id(TaskId::generate(&line.name));
         }
         let call = next::write(call, line, &step.settle, config)?;
-        Ok((if step.tell_attempts { call.arg("attempts") } else { call }, credits))
+        Ok((if step.tell_attempts { call.arg(ATTEMPTS) } else { call }, credits))
     }
 
     fn read_round(&self, line: &Line, step: &Step, credits: usize, reply: Reply) -> Result<Round, Error> {

@@ -1,7 +1,7 @@
 -- Purpose: what the completions of the fast step will write.
 -- Laws: Q-L4, Q-L14.
 -- KEYS: as in lib.lua.
--- ARGV: 7 number of completions, then of each the id, fence, done bucket and result.
+-- ARGV: 7 number of completions, then of each the id, fence, done bucket and result; then what ended_attempts.lua says.
 -- Returns: nothing, and nothing was done, when a lease is lost or a task has attributes.
 -- Bound: 64 completions, one command.
 local done, states, finals, own = {}, {}, {}, {}
@@ -16,4 +16,5 @@ for i, id in ipairs(done) do
   finals[ARGV[at + 2]], states[i], states[id] = bucket, 'c', true
   bucket[#bucket + 1], bucket[#bucket + 2] = id, string.format('%d c ', now) .. line .. ARGV[at + 3]
   if id == head[1] then ends = nil end
+  note_attempt(i, line)
 end

@@ -41,4 +41,5 @@ if is_ready then wake() end
 if head[1] and not ends then ends = tonumber(redis.call('ZRANGE', LEASE, 0, 0, 'WITHSCORES')[2]) end
 local next_due = math.min(due or math.huge, ends or math.huge, earliest or math.huge)
 next_due = next_due == math.huge and -1 or math.max(next_due - now, 0)
-return { states, {}, rows, next_due, (is_ready or is_odd) and 1 or 0, 0, now, is_odd and 2 or 0, {}, 0, {}, {}, 0, {} }
+return { states, {}, rows, next_due, (is_ready or is_odd) and 1 or 0, 0, now, is_odd and 2 or 0, {}, 0, {}, {}, 0,
+  ended_attempts }
