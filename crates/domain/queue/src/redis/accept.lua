@@ -1,6 +1,6 @@
 -- Purpose: takes in tasks that are not there yet.
 -- Laws: Q-L1, Q-L2, Q-L7, Q-L17, Q-L18, Q-L21.
--- KEYS: as in lib.lua.
+-- KEYS: as in keys.lua.
 -- ARGV: from `at` six for each task: id, level, due ('' now, 'd<ms>' after, 'a<ms>' at), done bucket, rest of the record,
 --       and what else it is known by ('' for nearly all of them), as first.lua says.
 -- Returns: for each task its state, followed by the id that stands for it when it was known before ('?' when that task

@@ -1,6 +1,6 @@
 -- Purpose: since when a task is ready, where the age of tasks counts.
 -- Laws: Q-L28.
--- KEYS, ARGV: as in lib.lua.
+-- KEYS, ARGV: as in keys.lua and lib.lua.
 -- Returns: nothing; it defines functions.
 -- Bound: one HSET.
 

@@ -1,6 +1,6 @@
 -- Purpose: counts what the queue noted and what stands in its places, at one moment.
 -- Laws: Q-L29.
--- KEYS: as in lib.lua.
+-- KEYS: as in keys.lua.
 -- ARGV: as in lib.lua.
 -- Returns: created, completed, cancelled, purged, records, listed, active, delayed, waiting, parked, dead.
 -- Bound: sixteen counters.

@@ -1,6 +1,6 @@
 -- Purpose: applies a change of the brake.
 -- Laws: Q-L11: an older or equal revision changes nothing.
--- KEYS: as in lib.lua.
+-- KEYS: as in keys.lua.
 -- ARGV: 3 user, or nothing for everyone, 4 'p' engaged or 'r' released, 5 revision.
 -- Returns: 1 when it was applied, else 0.
 -- Bound: one entry, and four others.

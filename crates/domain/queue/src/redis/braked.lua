@@ -1,6 +1,6 @@
 -- Purpose: whether the brake holds a user's tasks.
 -- Laws: Q-L11.
--- KEYS, ARGV: as in lib.lua.
+-- KEYS, ARGV: as in keys.lua and lib.lua.
 -- Returns: nothing; it defines a function.
 -- Bound: two look-ups for each user, once.
 

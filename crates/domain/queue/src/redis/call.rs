@@ -17,6 +17,8 @@ use crate::{Config, Durability, Error, limits};
 pub(super) struct Call<'k> {
     queue: &'k QueueKeys,
     keys: Vec<String>,
+    /// How many of them every call of the script has.
+    fixed: usize,
     args: Vec<Bytes>,
     /// The position of each bucket among the keys, from 1.
     buckets: HashMap<u64, usize>,
@@ -33,9 +35,14 @@ struct UnexpectedAnswer(&'static str);
 
 impl<'k> Call<'k> {
     pub(super) fn new(queue: &'k QueueKeys, config: &Config, offset_ms: u64) -> Self {
+        Self::with_keys(queue, queue.fixed().to_vec(), config, offset_ms)
+    }
+
+    pub(super) fn with_keys(queue: &'k QueueKeys, keys: Vec<String>, config: &Config, offset_ms: u64) -> Self {
         let call = Self {
             queue,
-            keys: queue.fixed().to_vec(),
+            fixed: keys.len(),
+            keys,
             args: Vec::new(),
             buckets: HashMap::new(),
             idempotency_keys: HashMap::new(),
@@ -56,7 +63,7 @@ impl<'k> Call<'k> {
     /// The position of the bucket that the final record of this id belongs to.
     pub(super) fn bucket(mut self, id: TaskId) -> Self {
         let bucket = keys::bucket_of(id);
-        let next = self.keys.len() - keys::FIXED + 1;
+        let next = self.keys.len() - self.fixed + 1;
         let position = *self.buckets.entry(bucket).or_insert(next);
         if position == next {
             self.keys.extend([self.queue.done(bucket), self.queue.kept(bucket)]);

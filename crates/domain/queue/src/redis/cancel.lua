@@ -1,6 +1,6 @@
 -- Purpose: calls a task off.
 -- Laws: Q-L2, Q-L12, Q-L22.
--- KEYS: as in lib.lua; 31 the done bucket of the id.
+-- KEYS: as in keys.lua; 31 the done bucket of the id.
 -- ARGV: 3 id, 4 reason.
 -- Returns: the state it had, or nothing when it is unknown.
 -- Bound: one task, and 64 edges to those that wait for it.

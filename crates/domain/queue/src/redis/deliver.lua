@@ -2,7 +2,7 @@
 --          or that one of its tasks brings one for us.
 -- Laws: Q-L21 to Q-L24. Messages of a queue come in the order of their numbers; one with a number that was heard before
 --       changes nothing.
--- KEYS: as in lib.lua.
+-- KEYS: as in keys.lua.
 -- ARGV: 3 the queue that speaks, 4 number of messages, and for each: its number, its kind, and what it says: 'w' waits:
 --       our task, its done bucket, the queue that waits; 'e' ended: its task, nothing, state and reason; 'n' next: the task
 --       as accept.lua says, and its edges as predecessors.lua says.

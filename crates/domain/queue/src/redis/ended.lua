@@ -1,6 +1,6 @@
 -- Purpose: what every end of an attempt or of a task has in common.
 -- Laws: Q-L2, Q-L3, Q-L8, Q-L14, Q-L18, Q-L19, Q-L21.
--- KEYS: as in lib.lua.
+-- KEYS: as in keys.lua.
 -- ARGV: 2 retention in milliseconds.
 -- Returns: nothing; it defines functions.
 -- Bound: two commands for each bucket, and one for each index.

@@ -1,6 +1,6 @@
 -- Purpose: adds tasks.
 -- Laws: Q-L1, Q-L2, Q-L7, Q-L17, Q-L20, Q-L21.
--- KEYS: as in lib.lua, and those that first.lua names.
+-- KEYS: as in keys.lua, and those that first.lua names.
 -- ARGV: 3 number of tasks, 4 how many more the request will bring, 5 '1' when a predecessor that nobody knows is
 --       refused; from 6 on the tasks, as accept.lua says; then the edges, as predecessors.lua says.
 -- Returns: for each task its state and the id that was known before, or why nothing was added, as accept.lua says; or

@@ -1,6 +1,6 @@
 -- Purpose: ready tasks of tenants stand in sets of their own while tenants take turns.
 -- Laws: Q-L25, Q-L27.
--- KEYS, ARGV: as in lib.lua.
+-- KEYS, ARGV: as in keys.lua and lib.lua.
 -- Returns: nothing; it defines functions.
 -- Bound: two commands for each level, and two for each level with tenants that were held back.
 local FAIR = { c = KEYS[21], h = KEYS[22], n = KEYS[23], l = KEYS[24] }

@@ -11,7 +11,7 @@ use trackside_redis::Script;
 use super::{
     Inner, Line,
     call::Call,
-    compress, intake, record,
+    compress, intake, keys, record,
     scripts::{FAST_ENQUEUE, FAST_STEP, SCRIPT_TASKS, STEP},
     step::ATTEMPTS,
 };
@@ -73,7 +73,7 @@ impl Inner {
         }
         let credits = step.credits.min(SCRIPT_TASKS);
         let mut call = self
-            .call(line)
+            .fast_call(line, keys::FAST_STEP)
             .arg(step.worker.as_str())
             .arg(limits::millis(step.lease))
             .arg(credits)
@@ -86,6 +86,10 @@ impl Inner {
             call = call.id(settlement.id).arg(settlement.fence.0).bucket(settlement.id).arg(stored);
         }
         Some((if step.tell_attempts { call.arg(ATTEMPTS) } else { call }, credits))
+    }
+
+    fn fast_call<'k>(&self, line: &'k Line, keys: usize) -> Call<'k> {
+        Call::with_keys(&line.keys, line.keys.fast(keys), &self.config, self.offset_ms.load(Ordering::Relaxed))
     }
 
     /// Whether tasks may go the fast way.
@@ -103,7 +107,7 @@ impl Inner {
 
     /// Adds usual tasks in the fast way; answers false, and did nothing, when that is not possible.
     pub(super) async fn enqueue_fast(&self, line: &Line, tasks: &[NewTask]) -> Result<bool, Error> {
-        let mut call = self.call(line).arg(tasks.len());
+        let mut call = self.fast_call(line, keys::FAST_ENQUEUE).arg(tasks.len());
         for task in tasks {
             let level = record::level_letter(task.options.priority);
             call = call.id(task.id).arg(level).bucket(task.id).arg(intake::record(task, &self.config)?);

@@ -1,6 +1,6 @@
 -- Purpose: what is kept of tasks that have ended.
 -- Laws: Q-L14, Q-L19; the format is described in record.rs.
--- KEYS: as in lib.lua; the done bucket at a position, and behind it the hash of those that asked for another retention.
+-- KEYS: as in keys.lua; the done bucket at a position, and behind it the hash of those that asked for another retention.
 -- ARGV: 2 retention in milliseconds.
 -- Returns: nothing; it defines functions.
 -- Bound: one record.

@@ -1,6 +1,6 @@
 -- Purpose: what a task is known by besides its id, and which task came first under that.
 -- Laws: Q-L17: a key answers the task that it named first, and refuses another request; Q-L18; Q-L19.
--- KEYS: as in lib.lua; idempotency keys at the positions that ARGV names.
+-- KEYS: as in keys.lua; idempotency keys at the positions that ARGV names.
 -- ARGV: of each task what of these it says, separated by ';': 'i<position of its key>,<fingerprint of the request>,
 --       <milliseconds to remember it>', 'u<until><unique key>', 'r' for a retention of its own.
 -- Returns: nothing; it defines functions for accept.lua.

@@ -1,6 +1,6 @@
 -- Purpose: tells ids of ours from elements that a plain Redis client pushed.
 -- Laws: Q-L2.
--- KEYS, ARGV: as in lib.lua.
+-- KEYS, ARGV: as in keys.lua and lib.lua.
 -- Returns: nothing; it defines a function.
 -- Bound: one element.
 

@@ -1,6 +1,6 @@
 -- Purpose: what is noted of an attempt that failed or crashed: for the letter, and for the counters.
 -- Laws: Q-L31.
--- KEYS, ARGV: as in lib.lua.
+-- KEYS, ARGV: as in keys.lua and lib.lua.
 -- Returns: nothing; it defines functions.
 -- Bound: one entry of ten; one command for each counter that changes.
 local MAX_HISTORY, MAX_TEXT = 10, 256

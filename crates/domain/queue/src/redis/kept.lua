@@ -1,6 +1,6 @@
 -- Purpose: final records that are kept for a time of their own.
 -- Laws: Q-L14, Q-L19.
--- KEYS: as in lib.lua; the hash of such records follows each done bucket.
+-- KEYS: as in keys.lua; the hash of such records follows each done bucket.
 -- ARGV: nothing of its own.
 -- Returns: nothing; it defines a function.
 -- Bound: three commands for each bucket, when any task of the queue ever asked for it; else one.

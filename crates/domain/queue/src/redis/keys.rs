@@ -40,8 +40,13 @@
 
 use trackside_core::{KeyPrefix, QueueName, TaskId, WorkerId};
 
-/// The keys that every script is passed, in the order of `lib.lua`.
+/// The keys that every script is passed, in the order of `keys.lua`.
 pub(super) const FIXED: usize = 30;
+/// The places among them of those that a fast step is passed, in the order of `fast/keys.lua`.
+const FAST: [usize; FAST_STEP] = [0, 1, 2, 3, 4, 13, 14, 5, 6, 7, 8, 11, 16, 17, 18, 19];
+/// How many of these a fast step is passed, and how many a fast enqueue.
+pub(super) const FAST_STEP: usize = 16;
+pub(super) const FAST_ENQUEUE: usize = 7;
 
 /// The keys of one queue.
 #[derive(Debug)]
@@ -96,6 +101,11 @@ impl QueueKeys {
     /// What every script is passed.
     pub(super) const fn fixed(&self) -> &[String; FIXED] {
         &self.fixed
+    }
+
+    /// The first `count` keys that a fast script is passed.
+    pub(super) fn fast(&self, count: usize) -> Vec<String> {
+        FAST.iter().take(count).map(|at| self.fixed[*at].clone()).collect()
     }
 
     /// The list of normal priority, into which plain clients push.

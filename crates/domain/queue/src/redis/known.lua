@@ -1,6 +1,6 @@
 -- Purpose: which of the tasks that are handed in have ended already.
 -- Laws: Q-L1.
--- KEYS: as in lib.lua.
+-- KEYS: as in keys.lua.
 -- ARGV: as accept.lua says.
 -- Returns: nothing; it defines a function for accept.lua.
 -- Bound: one command for each done bucket.

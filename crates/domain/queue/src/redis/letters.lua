@@ -1,6 +1,6 @@
 -- Purpose: a page of dead letters, newest first.
 -- Laws: Q-L8, Q-L9.
--- KEYS: as in lib.lua.
+-- KEYS: as in keys.lua.
 -- ARGV: 3 how many, 4 when the last one of the page before died (or nothing), 5 its id.
 -- Returns: id, time of death, crashes and record of each.
 -- Bound: 256 letters.

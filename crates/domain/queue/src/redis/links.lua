@@ -2,7 +2,7 @@
 -- Laws: Q-L21, Q-L22, Q-L24. The set `next` holds, all with score 0: '<id>' when something waits for the task,
 --       '<id>\0<successor>', '<id>\0@<queue>' for a queue that wants to be told, '!<id><state>[<reason>]' when the task has
 --       ended and what waits for it is still to be told, '#<id>' for a task that is to be called off.
--- KEYS, ARGV: as in lib.lua.
+-- KEYS, ARGV: as in keys.lua and lib.lua.
 -- Returns: nothing; it defines functions.
 -- Bound: one EXISTS for each script that ends tasks in a queue without dependencies.
 local WAITING, NEXT, OUTBOX = KEYS[16], KEYS[17], KEYS[18]

@@ -1,6 +1,6 @@
 -- Purpose: notes that a worker is there, and how many places it has.
 -- Laws: Q-L33.
--- KEYS: as in lib.lua.
+-- KEYS: as in keys.lua.
 -- ARGV: 3 worker; 4 the number of its places, 0 when it leaves, or '+' and what it is about to ask for.
 -- Returns: nothing.
 -- Bound: 256 leases, 16 other workers.

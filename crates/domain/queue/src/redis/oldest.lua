@@ -1,6 +1,6 @@
 -- Purpose: the dead letters that are kept no longer, oldest first: too old, or more than are kept.
 -- Laws: Q-L32.
--- KEYS: as in lib.lua.
+-- KEYS: as in keys.lua.
 -- ARGV: 3 how long one is kept in milliseconds, 4 how many are kept, 5 how many are answered at most.
 -- Returns: id and time of death of each.
 -- Bound: 256 letters.

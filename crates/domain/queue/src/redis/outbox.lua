@@ -1,6 +1,6 @@
 -- Purpose: messages to other queues, for the relay whose turn it is.
 -- Laws: Q-L24.
--- KEYS: as in lib.lua.
+-- KEYS: as in keys.lua.
 -- ARGV: 3 relay, 4 milliseconds that its turn lasts, 5 number after which it looks, 6 how many messages it takes; from 7 on
 --       numbers of messages that are delivered.
 -- Returns: milliseconds until the turn of another relay ends (0 when it is this one's), whether something is left to be

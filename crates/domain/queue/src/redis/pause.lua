@@ -1,6 +1,6 @@
 -- Purpose: stops or restarts handing out tasks.
 -- Laws: Q-L13, Q-L15.
--- KEYS: as in lib.lua.
+-- KEYS: as in keys.lua.
 -- ARGV: 3 '1' to pause, '0' to resume.
 -- Returns: nothing.
 -- Bound: three commands.

@@ -1,6 +1,6 @@
 -- Purpose: the next ready tasks, without taking them.
 -- Laws: Q-L5, Q-L27; ids of cancelled tasks are passed over.
--- KEYS: as in lib.lua.
+-- KEYS: as in keys.lua.
 -- ARGV: 3 how many.
 -- Returns: level, id ('' for an element that is no task yet) and record (or the element) of each.
 -- Bound: 256 tasks; four pages of each level, each 16 longer than what is missing, and as peek_turns.lua says.

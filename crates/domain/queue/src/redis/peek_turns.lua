@@ -1,6 +1,6 @@
 -- Purpose: the next tasks of a level whose tenants take turns, without taking them.
 -- Laws: Q-L27; tenants that a limit holds back come last.
--- KEYS, ARGV: as in lib.lua.
+-- KEYS, ARGV: as in keys.lua and lib.lua.
 -- Returns: nothing; it defines a function.
 -- Bound: 64 tenants, as turns.lua; four pages of the list, each 16 longer than what is missing.
 

@@ -1,6 +1,6 @@
 -- Purpose: replaces the limits of the queue.
 -- Laws: Q-L25 to Q-L28.
--- KEYS: as in lib.lua.
+-- KEYS: as in keys.lua.
 -- ARGV: 3 the policy as policy.rs writes it, or nothing for none.
 -- Returns: 1 when tenants are still held back by a limit that was; call again.
 -- Bound: 64 tenants of each level.

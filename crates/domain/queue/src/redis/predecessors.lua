@@ -1,6 +1,6 @@
 -- Purpose: what a new task waits for.
 -- Laws: Q-L21, Q-L22.
--- KEYS: as in lib.lua.
+-- KEYS: as in keys.lua.
 -- ARGV: from `at` the number of edges, and four for each: position of its task, predecessor, its done bucket (0 when it
 --       is in another queue), and the message that asks the other queue to tell.
 -- Returns: nothing; it defines functions for accept.lua.

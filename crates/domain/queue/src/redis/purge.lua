@@ -1,6 +1,6 @@
 -- Purpose: removes dead letters; what remains is their status until its retention is over.
 -- Laws: Q-L1, Q-L2, Q-L14.
--- KEYS: as in lib.lua; from 31 on the done buckets of the ids.
+-- KEYS: as in keys.lua; from 31 on the done buckets of the ids.
 -- ARGV: from 3 on ids, each with its done bucket and the time of death that is meant, or nothing.
 -- Returns: how many were dead.
 -- Bound: 256 letters; three commands for each, and a few for each bucket.

@@ -1,6 +1,6 @@
 -- Purpose: the only way in which tasks become ready: at the tail of their level, or back at its head.
 -- Laws: Q-L5, Q-L6, Q-L9, Q-L11, Q-L27, Q-L28.
--- KEYS, ARGV: as in lib.lua.
+-- KEYS, ARGV: as in keys.lua and lib.lua.
 -- Returns: nothing; it defines functions.
 -- Bound: one push for each level, and what fair.lua and age.lua say.
 local function by_level(ids, records)

@@ -1,6 +1,6 @@
 -- Purpose: how records are read and changed, and where a task is.
 -- Laws: Q-L2, Q-L14; formats are described in record.rs.
--- KEYS, ARGV: as in lib.lua.
+-- KEYS, ARGV: as in keys.lua and lib.lua.
 -- Returns: nothing; it defines functions.
 -- Bound: one record each.
 

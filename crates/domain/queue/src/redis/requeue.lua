@@ -1,6 +1,6 @@
 -- Purpose: dead letters return to the tail of their level, as if they had never been tried.
 -- Laws: Q-L2, Q-L8, Q-L31.
--- KEYS: as in lib.lua.
+-- KEYS: as in keys.lua.
 -- ARGV: from 3 on ids, each with the time of death that is meant, or nothing.
 -- Returns: how many were dead.
 -- Bound: 256 letters; one ZSCORE, one ZREM and one header for each.

@@ -1,6 +1,6 @@
 -- Purpose: works off what waits for tasks that have ended.
 -- Laws: Q-L21, Q-L22, Q-L24.
--- KEYS, ARGV: as in lib.lua.
+-- KEYS, ARGV: as in keys.lua and lib.lua.
 -- Returns: nothing; it defines functions.
 -- Bound: `budget` edges; seven commands for each task that has ended, besides those of tell.lua.
 

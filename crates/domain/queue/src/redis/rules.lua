@@ -1,6 +1,6 @@
 -- Purpose: the limits of the queue, read once, and the rates among them.
 -- Laws: Q-L26; the text is described in policy.rs.
--- KEYS, ARGV: as in lib.lua.
+-- KEYS, ARGV: as in keys.lua and lib.lua.
 -- Returns: nothing; it defines functions.
 -- Bound: one HGET where the caller has not read the field; five commands for a rate that was used.
 local RATES = KEYS[29]

@@ -7,24 +7,24 @@ use trackside_redis::Script;
 /// Tasks that one run of a script changes, so that it takes less than a millisecond.
 pub(super) const SCRIPT_TASKS: usize = 64;
 
-/// A script of a name and parts, each a file beside this one; `lib.lua`, `record.lua` and `final.lua` always come first.
+/// A script of a name and parts, each a file beside this one; `keys.lua`, `lib.lua`, `record.lua` and `final.lua` always come first.
 macro_rules! script {
     ($script:ident, $name:literal: $($part:literal),+) => {
         pub(super) static $script: LazyLock<Script> =
-            LazyLock::new(|| Script::new($name, concat!(include_str!("lib.lua"), "\n", include_str!("record.lua"), "\n", include_str!("final.lua"), $("\n", include_str!($part)),+)));
+            LazyLock::new(|| Script::new($name, concat!(include_str!("keys.lua"), "\n", include_str!("lib.lua"), "\n", include_str!("record.lua"), "\n", include_str!("final.lua"), $("\n", include_str!($part)),+)));
     };
 }
 
-/// A script in one piece, which is passed the same keys and defines little.
+/// A script in one piece, which is passed few keys and defines little.
 macro_rules! fast_script {
     ($script:ident, $name:literal: $($part:literal),+) => {
         pub(super) static $script: LazyLock<Script> =
-            LazyLock::new(|| Script::new($name, concat!(include_str!("lib.lua"), $("\n", include_str!($part)),+)));
+            LazyLock::new(|| Script::new($name, concat!(include_str!("fast/keys.lua"), "\n", include_str!("lib.lua"), $("\n", include_str!($part)),+)));
     };
 }
 
 fast_script!(FAST_ENQUEUE, "queue.enqueue": "fast/enqueue.lua");
-fast_script!(FAST_STEP, "queue.step": "step/ended_attempts.lua", "step/lease.lua", "fast/guard.lua", "fast/complete.lua", "fast/step.lua");
+fast_script!(FAST_STEP, "queue.step": "fast/guard.lua", "step/ended_attempts.lua", "step/lease.lua", "fast/complete.lua", "fast/step.lua");
 script!(ENQUEUE, "queue.enqueue":
     "links.lua", "rules.lua", "fair.lua", "age.lua", "ready.lua", "tenants.lua", "unique.lua", "kept.lua", "ended.lua",
     "why.lua", "tell.lua", "resolve.lua", "known.lua", "first.lua", "predecessors.lua", "accept.lua", "enqueue.lua");

@@ -1,6 +1,6 @@
 -- Purpose: counts and ages of the queue.
 -- Laws: Q-L2: created is the sum of everything else.
--- KEYS: as in lib.lua.
+-- KEYS: as in keys.lua.
 -- ARGV: as in lib.lua.
 -- Returns: ready tasks of the four levels, active, delayed, parked, dead, age of the oldest head in milliseconds (-1
 --          when nothing is ready), paused, created, completed, cancelled, purged, failed, crashed, waiting,

@@ -1,6 +1,6 @@
 -- Purpose: what is known of a task.
 -- Laws: Q-L14: the state follows from where the task is.
--- KEYS: as in lib.lua; 31 the done bucket of the id.
+-- KEYS: as in keys.lua; 31 the done bucket of the id.
 -- ARGV: 3 id.
 -- Returns: nothing; or the final record; or state, record, owner and the time it is due or died (0 when neither).
 -- Bound: one task.

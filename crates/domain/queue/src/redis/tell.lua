@@ -1,6 +1,6 @@
 -- Purpose: tasks are told that one they wait for has ended: they become ready, or share its fate.
 -- Laws: Q-L2, Q-L21, Q-L22.
--- KEYS, ARGV: as in lib.lua.
+-- KEYS, ARGV: as in keys.lua and lib.lua.
 -- Returns: nothing; it defines functions.
 -- Bound: ten variadic commands, and a header for each task that dies of it.
 -- When the first of the tasks that were told and must wait for their time is due.

@@ -1,6 +1,6 @@
 -- Purpose: which tasks of a tenant are in the hands of workers, and that tenants held back may go on.
 -- Laws: Q-L25, Q-L27.
--- KEYS, ARGV: as in lib.lua.
+-- KEYS, ARGV: as in keys.lua and lib.lua.
 -- Returns: nothing; it defines functions.
 -- Bound: three variadic commands for each level.
 

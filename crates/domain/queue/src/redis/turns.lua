@@ -1,6 +1,6 @@
 -- Purpose: tenants take turns: deficit round robin, where every task costs one.
 -- Laws: Q-L27.
--- KEYS, ARGV: as in lib.lua.
+-- KEYS, ARGV: as in keys.lua and lib.lua.
 -- Returns: nothing; it defines functions.
 -- Bound: 64 tenants; a page of tasks of each, and as many again as are taken.
 

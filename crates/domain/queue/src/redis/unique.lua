@@ -1,6 +1,6 @@
 -- Purpose: unique keys: which task holds one, and when it lets go.
 -- Laws: Q-L18: what the hash says is always checked against the task itself.
--- KEYS: as in lib.lua.
+-- KEYS: as in keys.lua.
 -- ARGV: nothing of its own.
 -- Returns: nothing; it defines functions.
 -- Bound: two commands for each task that has a unique key.

@@ -1,6 +1,6 @@
 -- Purpose: parked tasks return to the heads of their levels, newest first from call to call.
 -- Laws: Q-L11.
--- KEYS: as in lib.lua.
+-- KEYS: as in keys.lua.
 -- ARGV: 3 user, or nothing for everyone, 4 '1' when everyone is meant, 5 how many at most.
 -- Returns: how many.
 -- Bound: 256 tasks, and two look-ups for each user with parked tasks whose own brake is on.

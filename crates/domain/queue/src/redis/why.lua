@@ -1,6 +1,6 @@
 -- Purpose: why a task that waits for others cannot run, in words.
 -- Laws: Q-L22.
--- KEYS, ARGV: as in lib.lua.
+-- KEYS, ARGV: as in keys.lua and lib.lua.
 -- Returns: nothing; it defines a function.
 -- Bound: one id of 22 characters, one header.
 local BASE64 = '-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz'

@@ -1,6 +1,6 @@
 -- Purpose: what workers said of themselves, read.
 -- Laws: Q-L33.
--- KEYS: as in lib.lua.
+-- KEYS: as in keys.lua.
 -- ARGV: as in lib.lua.
 -- Returns: nothing; it defines functions.
 -- Bound: 256 workers.

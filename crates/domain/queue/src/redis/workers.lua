@@ -1,6 +1,6 @@
 -- Purpose: a page of the workers and a page of what they hold.
 -- Laws: Q-L33.
--- KEYS: as in lib.lua.
+-- KEYS: as in keys.lua.
 -- ARGV: 3 cursor of the workers, 4 cursor of what they hold; each '' when there are no more.
 -- Returns: the next two cursors; worker, since, last seen and places of each; id and owner of each task under lease.
 -- Bound: about 256 of each.

@@ -1,6 +1,6 @@
 -- Purpose: what the completions of the fast step will write.
 -- Laws: Q-L4, Q-L14.
--- KEYS: as in lib.lua.
+-- KEYS: as in fast/keys.lua.
 -- ARGV: 7 number of completions, then of each the id, fence, done bucket and result; then what ended_attempts.lua says.
 -- Returns: nothing, and nothing was done, when a lease is lost or a task has attributes.
 -- Bound: 64 completions, one command.

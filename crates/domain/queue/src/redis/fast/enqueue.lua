@@ -1,9 +1,10 @@
 -- Purpose: adds tasks that say nothing unusual to a queue without limits, in one piece, as step.lua here says.
 -- Laws: Q-L1, Q-L2, Q-L5.
--- KEYS: as in lib.lua.
+-- KEYS: as in fast/keys.lua.
 -- ARGV: 3 number of tasks, then of each its id, level, done bucket and the rest of its record.
 -- Returns: 1 when all of them are ready now; nothing, and nothing was done, when one was known or the queue has limits.
 -- Bound: 128 tasks, about 12 commands.
+local DONE = 7
 local meta = redis.call('HMGET', META, 'policy', 'kept')
 if meta[1] then return end
 local ids, tasks, lists, buckets, seen = {}, {}, {}, {}, {}

@@ -1,7 +1,7 @@
 -- Purpose: the step of a queue where nothing is unusual, in one piece. What defines functions costs the server more than
 --          what runs commands, each time; this is what nearly every step of nearly every queue is.
 -- Laws: Q-L2 to Q-L5, Q-L14.
--- KEYS: as in lib.lua.
+-- KEYS: as in fast/keys.lua.
 -- ARGV: 3 worker, 4 its lease in milliseconds, 5 credits; from 6 on as guard.lua and complete.lua say.
 -- Returns: as step.lua, with 2 instead of missing ids when a task that is next is left to step.lua.
 -- Bound: 64 tasks of each, about 20 commands.

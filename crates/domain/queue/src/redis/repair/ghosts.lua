@@ -1,6 +1,6 @@
 -- Purpose: walks an index: entries whose task has no record are dropped; a holder without a lease loses the task.
 -- Laws: Q-L9, Q-L30.
--- KEYS: as in lib.lua.
+-- KEYS: as in keys.lua.
 -- ARGV: 3 name of the index, 4 cursor, 5 how many entries, about.
 -- Returns: the next cursor, how many entries were looked at, how many were put right.
 -- Bound: as many entries as asked for, or those of an index in its compact form (512 by the server's default); two

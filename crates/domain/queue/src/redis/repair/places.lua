@@ -1,6 +1,6 @@
 -- Purpose: tells where tasks without a place in the ready lists could be, and whether their records are still the same.
 -- Laws: Q-L30.
--- KEYS, ARGV: as in lib.lua.
+-- KEYS, ARGV: as in keys.lua and lib.lua.
 -- Returns: nothing; it defines functions.
 -- Bound: 600 tasks; one variadic command for each place.
 

@@ -1,6 +1,6 @@
 -- Purpose: puts tasks that were found in no place at the tail of their level.
 -- Laws: Q-L2, Q-L30.
--- KEYS: as in lib.lua.
+-- KEYS: as in keys.lua.
 -- ARGV: from 3 on ids, each with the digest of its record when it was found.
 -- Returns: how many. One that moved meanwhile, or ended, is left alone.
 -- Bound: 64 tasks.

@@ -1,6 +1,6 @@
 -- Purpose: walks the records, looking for tasks that are in no place, unless it is a ready list.
 -- Laws: Q-L30.
--- KEYS: as in lib.lua.
+-- KEYS: as in keys.lua.
 -- ARGV: 3 cursor, 4 how many records, about.
 -- Returns: the next cursor, how many records were looked at, id of each such task and a digest of its record.
 -- Bound: as many records as asked for, or those of a hash in its compact form (512 by the server's default).

@@ -1,6 +1,6 @@
 -- Purpose: an element that a plain Redis client pushed becomes a task, or a dead letter when it is no JSON object.
 -- Laws: Q-L2: it is lost nowhere.
--- KEYS: as in lib.lua.
+-- KEYS: as in keys.lua.
 -- ARGV: from `spares.at` to `spares.last` ids that nothing has yet.
 -- Returns: nothing; it defines functions for claim.lua.
 -- Bound: one element, one HSET; JSON is decoded once.

@@ -1,6 +1,6 @@
 -- Purpose: how many tasks a tenant may take.
 -- Laws: Q-L25, Q-L26, Q-L27.
--- KEYS, ARGV: as in lib.lua.
+-- KEYS, ARGV: as in keys.lua and lib.lua.
 -- Returns: nothing; it defines functions.
 -- Bound: 64 tenants in a step, five commands each, and 16 more for one at its limit.
 local looked, taken = 0, {}

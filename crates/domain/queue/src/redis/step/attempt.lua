@@ -1,6 +1,6 @@
 -- Purpose: what an attempt that did not finish its task leaves in the record, and what a repeated settlement is told.
 -- Laws: Q-L4, Q-L6, Q-L8.
--- KEYS, ARGV: as in lib.lua.
+-- KEYS, ARGV: as in keys.lua and lib.lua.
 -- Returns: nothing; it defines functions for settle.lua.
 -- Bound: one header decoded and encoded; at most one HGET for each repetition.
 

@@ -1,6 +1,6 @@
 -- Purpose: chooses among the tenants of a level, and remembers how far their turns have got.
 -- Laws: Q-L2, Q-L27: whoever is told the ids puts them at the head of the list.
--- KEYS, ARGV: as in lib.lua.
+-- KEYS, ARGV: as in keys.lua and lib.lua.
 -- Returns: nothing; it defines a function, which answers the ids of tasks that now stand nowhere, and notes in `list`
 --          what it did with the plain list.
 -- Bound: 64 tenants in a step, 256 tasks.

@@ -1,6 +1,6 @@
 -- Purpose: ready tasks are handed out in order; those of braked users are parked instead.
 -- Laws: Q-L2, Q-L3, Q-L5, Q-L11, Q-L13, Q-L16, Q-L18.
--- KEYS: as in lib.lua.
+-- KEYS: as in keys.lua.
 -- ARGV: 3 worker, 4 its lease in milliseconds, 5 how many tasks it takes.
 -- Returns: the rows of lease.lua, whether spare ids were missing, when the first of the leases ends, and what expire.lua
 --          says.

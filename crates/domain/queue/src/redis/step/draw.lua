@@ -1,6 +1,6 @@
 -- Purpose: takes what is next in a plain list, where it is not simply handed out.
 -- Laws: Q-L2, Q-L27.
--- KEYS, ARGV: as in lib.lua.
+-- KEYS, ARGV: as in keys.lua and lib.lua.
 -- Returns: nothing; it defines a function.
 -- Bound: 256 elements.
 

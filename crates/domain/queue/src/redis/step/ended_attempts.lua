@@ -1,6 +1,6 @@
 -- Purpose: the attempts that settlements end, for a caller that did not claim them.
 -- Laws: Q-L31.
--- KEYS: as in lib.lua.
+-- KEYS: as in keys.lua.
 -- ARGV: the last one 'attempts' when the caller wants to know.
 -- Returns: nothing; it defines a function for settle.lua, and the list that it fills: number and owner of each.
 -- Bound: one comparison for each settlement.

@@ -1,6 +1,6 @@
 -- Purpose: tasks that come up too late are not handed out.
 -- Laws: Q-L2, Q-L16.
--- KEYS: as in lib.lua.
+-- KEYS: as in keys.lua.
 -- ARGV: 3 worker, 4 its lease in milliseconds.
 -- Returns: nothing; it defines functions for claim.lua, the second of which answers ids and fences that the caller
 --          settles as cancelled.

@@ -1,6 +1,6 @@
 -- Purpose: claimed tasks get a lease and a fence.
 -- Laws: Q-L3, also when an element stands in a list twice.
--- KEYS: as in lib.lua.
+-- KEYS: as in keys.lua.
 -- ARGV: 3 worker, 4 its lease in milliseconds.
 -- Returns: nothing; it defines a function for claim.lua, which answers the first fence (the others follow it), id and
 --          record of each task, the place and number of crashes of those that had any; and when the first lease ends.

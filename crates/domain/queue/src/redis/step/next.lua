@@ -1,6 +1,6 @@
 -- Purpose: the tasks that a completion brings are taken in, or posted to their queues, in the same step.
 -- Laws: Q-L4, Q-L23, Q-L24: only with the completion itself, never with its repetition.
--- KEYS: as in lib.lua.
+-- KEYS: as in keys.lua.
 -- ARGV: from `at`, where there is anything, the number of groups, and for each: position of its settlement, number of
 --       its tasks, number of messages, the tasks as accept.lua says, their edges as predecessors.lua says, the messages.
 -- Returns: nothing; it defines functions. The last answers what settle.lua says, and for each group of a completion the

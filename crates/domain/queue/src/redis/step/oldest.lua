@@ -1,6 +1,6 @@
 -- Purpose: which level's next task has waited for too long.
 -- Laws: Q-L28.
--- KEYS, ARGV: as in lib.lua.
+-- KEYS, ARGV: as in keys.lua and lib.lua.
 -- Returns: nothing; it defines a function.
 -- Bound: the heads of four levels, and 16 ids of cancelled tasks in each.
 

@@ -1,6 +1,6 @@
 -- Purpose: whether a claim could be handed something, so that nobody asks a queue that is at its limits.
 -- Laws: Q-L15, Q-L25, Q-L26.
--- KEYS, ARGV: as in lib.lua.
+-- KEYS, ARGV: as in keys.lua and lib.lua.
 -- Returns: nothing; it defines functions.
 -- Bound: four commands for each level.
 

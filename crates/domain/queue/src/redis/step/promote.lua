@@ -1,6 +1,6 @@
 -- Purpose: delayed tasks that are due go to the tail of their level.
 -- Laws: Q-L5, Q-L7.
--- KEYS, ARGV: as in lib.lua.
+-- KEYS, ARGV: as in keys.lua and lib.lua.
 -- Returns: when the next one is due, or nil.
 -- Bound: 64 tasks, seven commands; one when nothing is due.
 local function promote()

@@ -1,6 +1,6 @@
 -- Purpose: tasks whose lease ended go back to the head of their level, or to the dead letters after too many.
 -- Laws: Q-L3, Q-L9, Q-L10, Q-L12.
--- KEYS: as in lib.lua.
+-- KEYS: as in keys.lua.
 -- ARGV: 6 crashes that make a dead letter, 7 stall threshold, 8 grace after a stall, both in milliseconds.
 -- Returns: ids and fences of ended leases that carry an order to cancel (the caller settles them), and nothing else.
 -- Bound: 32 leases, one HINCRBY and one header each; one command when no lease has ended.

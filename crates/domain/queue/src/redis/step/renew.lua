@@ -1,6 +1,6 @@
 -- Purpose: leases are extended, and their holders told what is ordered.
 -- Laws: Q-L3, Q-L4, Q-L11, Q-L12.
--- KEYS: as in lib.lua.
+-- KEYS: as in keys.lua.
 -- ARGV: from `at` three for each renewal: id, fence, lease in milliseconds.
 -- Returns: for each the end of the lease (0 when it is lost) and the order: '' none, 'c' cancel, 'p' pause.
 -- Bound: 256 renewals, three variadic commands, one HGET for each user while a brake is on.

@@ -1,6 +1,6 @@
 -- Purpose: what workers are done with leaves their hands: completed, cancelled, to be retried, dead, or given back.
 -- Laws: Q-L2, Q-L4, Q-L6, Q-L8, Q-L12, Q-L16.
--- KEYS: as in lib.lua.
+-- KEYS: as in keys.lua.
 -- ARGV: from `at` six for each settlement: id, fence, outcome (c completed, x cancelled, f failed, d failed for good,
 --       q released), done bucket, result or reason, wait before a retry ('d<ms>', or 'r<0..1>' for its policy).
 -- Returns: for each the state it has now, or '-' when the lease is lost.

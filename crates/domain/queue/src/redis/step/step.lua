@@ -1,6 +1,6 @@
 -- Purpose: a worker's round trip: settle, renew, promote, reap, claim.
 -- Laws: Q-L2 to Q-L13, Q-L21, Q-L22, Q-L25 to Q-L28, Q-L31.
--- KEYS: as in lib.lua.
+-- KEYS: as in keys.lua.
 -- ARGV: 3 worker, 4 lease in milliseconds, 5 credits, 6 crashes that make a dead letter, 7 stall threshold, 8 stall
 --       grace, 9 settlements, 10 renewals, 11 spare ids; then these, as settle.lua, renew.lua, adopt.lua and next.lua say.
 -- Returns: settled, renewed, claimed (as lease.lua says), milliseconds until something is due (-1 never), whether

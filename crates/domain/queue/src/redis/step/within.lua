@@ -1,6 +1,6 @@
 -- Purpose: a claim within the limits of the queue.
 -- Laws: Q-L25 to Q-L28.
--- KEYS, ARGV: as in lib.lua.
+-- KEYS, ARGV: as in keys.lua and lib.lua.
 -- Returns: what claim.lua does.
 -- Bound: 256 tasks; 16 of them by age, each with a look at the four levels; rates and places of 64 tenants.
 
