@@ -1,0 +1,35 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod config;
+mod error;
+mod id;
+mod keyring;
+mod manager;
+mod memory;
+mod metrics;
+mod patch;
+mod seal;
+mod session;
+mod store;
+mod token;
+
+#[cfg(feature = "conformance")]
+pub mod conformance;
+#[cfg(feature = "redis")]
+mod redis;
+
+pub use config::{Config, WhenFull};
+pub use error::Error;
+pub use id::{SessionId, SessionKey, UserTag};
+pub use keyring::{InvalidKey, KeyId, Keyring, SealingKey};
+pub use manager::{Rotated, SessionManager};
+pub use memory::MemorySessionStore;
+#[cfg(feature = "redis")]
+pub use redis::RedisSessionStore;
+pub use session::{Device, NewSession, Session, SessionInfo};
+pub use store::{
+    Authority, Creation, Found, Limit, NewRecord, NextSecret, Payload, Record, Rotation, Saved, SessionStore, Summary,
+    Turned,
+};
+pub use token::{Salt, SecretHash, SessionToken};
