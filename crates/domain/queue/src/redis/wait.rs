@@ -24,6 +24,9 @@ type Answer = Result<Reply, trackside_redis::Error>;
 const OPERATION: &str = "queue.wait_step";
 /// How long a token for one worker stays when the worker is gone.
 const NUDGE_TTL: Duration = Duration::from_secs(10);
+/// After how long a worker listens for pushes of plain clients as well: one that is woken more often than that would be
+/// woken twice for each task.
+const AT_REST: Duration = Duration::from_millis(20);
 /// How much later than the push the token may be heard, when the push was one of ours and brought a token.
 const TOKEN_LATENCY: Duration = Duration::from_millis(1);
 
@@ -108,6 +111,7 @@ impl Inner {
 
     /// Returns when a plain client may have pushed something that nobody was told about.
     async fn hear_push(&self, line: &Line) {
+        tokio::time::sleep(AT_REST).await;
         line.bell.wait_for_push().await;
         tokio::time::sleep(TOKEN_LATENCY).await;
     }
