@@ -121,7 +121,8 @@ impl Error {
         matches!(self, Self::Contended { .. }) || self.kind().retry_class() == RetryClass::Safe
     }
 
-    /// True when the client is certainly not logged in: only then may its cookie be removed.
+    /// True when whoever shows this token is certainly not logged in. A browser's cookie is better left alone even then: it may
+    /// hold the token that has replaced this one by now.
     #[must_use]
     pub const fn is_logged_out(&self) -> bool {
         matches!(self, Self::NoSession | Self::Reused)

@@ -18,6 +18,8 @@ mod token;
 pub mod conformance;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(feature = "axum")]
+mod web;
 
 pub use config::{Config, WhenFull};
 pub use error::Error;
@@ -33,3 +35,5 @@ pub use store::{
     Turned,
 };
 pub use token::{Salt, SecretHash, SessionToken};
+#[cfg(feature = "axum")]
+pub use web::{CurrentSession, SessionHandle, SessionLayer, SessionRejection, SessionService, WebConfig};

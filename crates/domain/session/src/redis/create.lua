@@ -13,22 +13,21 @@ if redis.call('EXISTS', KEYS[1]) == 1 then return redis.error_reply('TAKEN the s
 
 local expired = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', int(now), 'LIMIT', 0, 256)
 if #expired > 0 then redis.call('ZREM', KEYS[2], unpack(expired)) end
-if max > 0 then
-  local living = redis.call('ZCOUNT', KEYS[2], '(' .. int(now), '+inf')
-  if living >= max and ARGV[9] == 'new' then return { 'full' } end
-  if living >= max then
-    -- Ids sort by the time they were made. A session that is not in the index is over: its record dies of age.
-    local ids = redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. int(now), '+inf', 'LIMIT', 0, 256)
-    table.sort(ids)
-    for n = 1, math.min(living - max + 1, #ids) do redis.call('ZREM', KEYS[2], ids[n]) end
-  end
-end
+local living = redis.call('ZCOUNT', KEYS[2], '(' .. int(now), '+inf')
+if max > 0 and living >= max and ARGV[9] == 'new' then return { 'full' } end
 
+-- First what a server without memory refuses, so that nothing is ended for a session that is not there.
 local absolute = int(now + tonumber(ARGV[5]))
 session = { version = '1', user = ARGV[3], created = int(now), idle = ARGV[4], absolute = absolute, context = ARGV[6],
   device = ARGV[7] }
 redis.call('HSET', KEYS[1], 'hash', secret, 'user', session.user, 'version', session.version, 'created', session.created,
   'idle', session.idle, 'absolute', absolute, 'context', session.context, 'device', session.device)
+if max > 0 and living >= max then
+  -- Ids sort by the time they were made. A session that is not in the index is over: its record dies of age.
+  local ids = redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. int(now), '+inf', 'LIMIT', 0, 256)
+  table.sort(ids)
+  for n = 1, math.min(living - max + 1, #ids) do redis.call('ZREM', KEYS[2], ids[n]) end
+end
 redis.call('ZADD', KEYS[2], absolute, id)
 touch()
 return answer('active')

@@ -14,7 +14,8 @@ local function int(n)
 end
 
 -- gone, unknown, active, late (replaced, honoured still) or reused. Lua interns its strings, so that comparing two of them
--- compares addresses: it takes the same time wherever they differ.
+-- compares addresses: it takes the same time wherever they differ. What searching the replaced ones may tell by its time is
+-- about hashes, and nobody can choose a secret by the beginning of its hash.
 local function judge()
   local fields = redis.call('HMGET', KEYS[1], 'hash', 'old', 'salt', 'version', 'user', 'created', 'seen', 'idle',
     'absolute', 'context', 'device')

@@ -10,3 +10,5 @@ mod outages;
 #[cfg(feature = "redis")]
 mod redis;
 mod security;
+#[cfg(feature = "axum")]
+mod web;
