@@ -95,6 +95,10 @@ async fn a_settlement_whose_answer_was_lost_is_repeated_with_the_same_answer() {
     let queue = unique_queue();
     direct.store.enqueue(&queue, &new_tasks(&queue, 3)).await.unwrap();
     let claimed = claim(&direct.store, &queue, 3).await.claimed;
+    // The script for such settlements is known to the server, so that the one message is enough.
+    let stranger = Settlement { id: new_tasks(&queue, 1)[0].id, fence: claimed[0].fence, outcome: Outcome::Released };
+    let reply = direct.store.step(&queue, Step { settle: vec![stranger], ..step(0) }).await.unwrap();
+    assert_eq!(reply.settled, [Settled::LeaseLost]);
     let failed = Outcome::Failed { error: "again".into(), retryable: true, retry_after: Some(PATIENCE) };
     let outcomes = [Outcome::completed(None), failed, Outcome::Released];
     let settle =

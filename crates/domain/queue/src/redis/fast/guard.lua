@@ -9,7 +9,7 @@ local DELAYED, LEASE, OWN, CRASH, DONE = KEYS[8], KEYS[9], KEYS[10], KEYS[11], 1
 local meta = redis.call('HMGET', META, 'last_step', 'grace_until', 'policy', 'paused', 'braked', 'gone_c', 'gone_h',
   'gone_n', 'gone_l')
 local last, threshold = tonumber(meta[1]), tonumber(ARGV[6])
-if not last or now - last > threshold or tonumber(meta[2] or 0) > now then return end
+if last and now - last > threshold or tonumber(meta[2] or 0) > now then return end
 for i = 3, 9 do
   if meta[i] and meta[i] ~= '0' then return end
 end

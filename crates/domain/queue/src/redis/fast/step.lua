@@ -34,7 +34,7 @@ for bucket, bundle in pairs(finals) do
 end
 if many('HDEL', TASKS, done) > 0 then redis.call('HINCRBY', META, 'completed', #done) end
 -- Noted now and then, as reap.lua does.
-if (now - last) * 16 > threshold then redis.call('HSET', META, 'last_step', now) end
+if not last or (now - last) * 16 > threshold then redis.call('HSET', META, 'last_step', now) end
 
 local is_ready = #ids == credits and redis.call('EXISTS', READY.c, READY.h, READY.n, READY.l) > 0
 if is_ready then wake() end
