@@ -18,6 +18,8 @@ mod token;
 pub mod conformance;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(feature = "tower-sessions")]
+mod tower_sessions;
 #[cfg(feature = "axum")]
 mod web;
 
@@ -35,5 +37,7 @@ pub use store::{
     Turned,
 };
 pub use token::{Salt, SecretHash, SessionToken};
+#[cfg(feature = "tower-sessions")]
+pub use tower_sessions::TowerSessionStore;
 #[cfg(feature = "axum")]
 pub use web::{CurrentSession, SessionHandle, SessionLayer, SessionRejection, SessionService, WebConfig};

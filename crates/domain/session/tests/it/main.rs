@@ -10,5 +10,7 @@ mod outages;
 #[cfg(feature = "redis")]
 mod redis;
 mod security;
+#[cfg(feature = "tower-sessions")]
+mod tower_sessions;
 #[cfg(feature = "axum")]
 mod web;

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Everything that is stored: keys and values, as `redis-cli` writes them.
-fn dump(server: &RedisServer) -> String {
+pub(crate) fn dump(server: &RedisServer) -> String {
     let mut dump = String::new();
     for key in server.cli(&["KEYS", "*"]).lines() {
         let value = match server.cli(&["TYPE", key]).as_str() {
@@ -95,6 +95,20 @@ async fn every_key_is_under_its_prefix_and_has_a_time_to_live() {
     let left = server.cli(&["KEYS", "*"]);
     assert_eq!(left.lines().count(), 1, "what an end of all leaves dies of age: {left}");
     assert!(server.cli(&["PTTL", &left]).parse::<i64>().unwrap() > 0);
+}
+
+#[tokio::test]
+async fn a_use_does_not_keep_a_record_beyond_its_absolute_end() {
+    let server = RedisServer::start().await.unwrap();
+    let config = Config { touch_every: std::time::Duration::ZERO, ..Config::default() };
+    let sessions = redis(&server.url(), "", config).await;
+    let (token, created) = log_in(&sessions, "alice").await;
+    let key = record(&server);
+    let end = created.created_at.as_millis() + 600_000;
+    server.cli(&["HSET", &key, "absolute", &end.to_string()]);
+    let session = sessions.load(&token).await.unwrap();
+    assert_eq!((session.expires_at.as_millis(), session.absolute_expires_at.as_millis()), (end, end));
+    assert!(server.cli(&["PTTL", &key]).parse::<u64>().unwrap() <= 600_000);
 }
 
 #[tokio::test]
