@@ -76,6 +76,35 @@ async fn every_operation_on_a_session_is_one_round_trip_and_most_loads_write_not
 }
 
 #[tokio::test]
+async fn to_log_out_everywhere_is_as_much_work_for_two_hundred_sessions_as_for_one() {
+    let server = RedisServer::start().await.unwrap();
+    let sessions = redis(&server.url(), "", Config { max_per_user: None, ..Config::default() }).await;
+    sessions.destroy_all(&user("nobody")).await.unwrap();
+    let mut work = Vec::new();
+    for number in [1, 200] {
+        let mut tokens = Vec::new();
+        for _ in 0..number {
+            tokens.push(log_in(&sessions, "alice").await.0);
+        }
+        server.cli(&["CONFIG", "RESETSTAT"]);
+        sessions.destroy_all(&user("alice")).await.unwrap();
+        let stats = server.cli(&["INFO", "commandstats"]);
+        let calls = stats.lines().filter_map(|line| line.strip_prefix("cmdstat_")?.split_once(",usec="));
+        let mut calls: Vec<String> = calls.map(|(calls, _)| calls.to_owned()).collect();
+        // Not what connections do by themselves.
+        let of_keys = ["eval", "unlink", "del:", "pttl", "pexpire", "h", "z"];
+        calls.retain(|calls| of_keys.iter().any(|of_keys| calls.starts_with(of_keys) && !calls.starts_with("hello")));
+        calls.sort();
+        work.push(calls);
+        for token in tokens {
+            assert!(matches!(sessions.load(&token).await, Err(Error::NoSession)));
+        }
+    }
+    assert!(work[0].contains(&"unlink:calls=1".to_owned()), "{work:?}");
+    assert_eq!(work[0], work[1]);
+}
+
+#[tokio::test]
 async fn every_key_is_under_its_prefix_and_has_a_time_to_live() {
     let server = RedisServer::start().await.unwrap();
     let sessions = redis(&server.url(), "app:", Config::default()).await;
