@@ -54,7 +54,7 @@ pub struct SecretHash([u8; 32]);
 /// assert_eq!(Salt::from_hex(&salt.to_hex()), Some(salt));
 /// # Ok::<(), trackside_session::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Salt([u8; 32]);
 
 // === impl SessionToken ===
@@ -193,6 +193,12 @@ impl Salt {
     }
 }
 
+impl fmt::Debug for Salt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Salt(..)")
+    }
+}
+
 /// Random bytes from the operating system.
 pub(crate) fn fill(bytes: &mut [u8]) -> Result<(), Error> {
     getrandom::fill(bytes).map_err(|source| Error::Entropy { source: source.into() })
@@ -231,6 +237,8 @@ mod tests {
     #[test]
     fn neither_the_secret_nor_its_hash_is_shown() {
         let token = token();
+        let salt = Salt::generate().unwrap();
+        assert_eq!(format!("{salt:?}"), "Salt(..)");
         let shown = format!("{token:?} {:#?} {:?}", token, token.hash());
         let secret = BASE64URL_NOPAD.encode(token.secret.as_slice());
         assert!(
