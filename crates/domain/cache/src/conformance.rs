@@ -1,4 +1,4 @@
-//! The laws of [`CacheStore`] as functions, for every implementation of it.
+//! The laws of [`CacheStore`](crate::CacheStore) as functions, for every implementation of it.
 //!
 //! Make a [`Bed`] and name it in [`cache_store_conformance!`](crate::cache_store_conformance), which makes one test of each
 //! law. A law that does not hold panics; a store that fails answers its error.
