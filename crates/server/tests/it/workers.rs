@@ -143,13 +143,15 @@ async fn a_worker_works_off_a_queue(language: Language) -> anyhow::Result<()> {
         reaches(&service, id, "completed").await;
         assert_eq!(task(&service, id).await["result"], json!({"n": n, "odd": odd}));
     }
-    reaches(&service, &others[3], "completed").await;
+    for at in [0, 1, 3] {
+        reaches(&service, &others[at], "completed").await;
+    }
     assert_eq!(task(&service, &others[3]).await["attempts"], 2);
     assert_eq!(task(&service, &others[0]).await["result"], "no \"JSON\"");
     let quiet = task(&service, &others[1]).await;
     assert_eq!((&quiet["status"], &quiet["result"]), (&json!("completed"), &Value::Null));
+    reaches(&service, &others[2], "dead").await;
     let dead = task(&service, &others[2]).await;
-    assert_eq!(dead["status"], "dead");
     assert!(dead["error"].as_str().is_some_and(|error| error.contains("no \"paper\"")), "{dead}");
 
     let (status, log) = worker.terminate().await?;
