@@ -5,6 +5,7 @@ mod bell;
 mod brakes;
 mod call;
 mod compress;
+mod connections;
 mod durable;
 mod fast;
 mod gather;
@@ -43,12 +44,12 @@ use trackside_redis::{Command, RedisService, Reply};
 use self::{
     bell::Bell,
     call::{Call, failed},
+    connections::Connections,
     durable::Durable,
     fast::Usual,
     gather::Gathering,
     intake::Answer,
     keys::QueueKeys,
-    wait::Waits,
     workers::Noted,
 };
 use crate::{
@@ -85,7 +86,8 @@ struct Inner {
     /// For how many calls a queue is taken for unusual once it was: few, where the laws are tested.
     unusual_calls: u32,
     durable: Durable,
-    waits: Waits,
+    /// The connections of steps that wait.
+    waits: Connections,
     lines: Mutex<HashMap<QueueName, Arc<Line>>>,
     tasks: TaskTracker,
     shutdown: CancellationToken,
@@ -143,7 +145,7 @@ impl RedisQueueStore {
             offset_ms,
             unusual_calls,
             durable: Durable::new(),
-            waits: Waits::default(),
+            waits: Connections::new(wait::OPERATION),
             lines: Mutex::default(),
             tasks: TaskTracker::new(),
             _ends: shutdown.clone().drop_guard(),

@@ -3,25 +3,22 @@
 //! `WAIT` and `WAITAOF` speak of what their own connection wrote, and hold it back meanwhile: the script and the wait
 //! behind it have a connection to themselves.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use trackside_redis::{BlockingConnection, Command, RedisService, Reply, Script};
 
-use super::call::failed;
+use super::{call::failed, connections::Connections};
 use crate::{Durability, Error, limits};
 
 /// Connections that may wait at the same time; further enqueues wait for one of them.
 const CONNECTIONS: usize = 8;
 const OPERATION: &str = "queue.wait_durable";
 
-/// Connections that are not waiting at the moment.
+/// The connections of those who wait.
 #[derive(Debug)]
 pub(super) struct Durable {
-    idle: Mutex<Vec<BlockingConnection>>,
+    connections: Connections,
     places: Semaphore,
 }
 
@@ -36,7 +33,7 @@ pub(super) struct Written {
 
 impl Durable {
     pub(super) const fn new() -> Self {
-        Self { idle: Mutex::new(Vec::new()), places: Semaphore::const_new(CONNECTIONS) }
+        Self { connections: Connections::new(OPERATION), places: Semaphore::const_new(CONNECTIONS) }
     }
 
     /// Runs a script that writes, and waits up to `patience`. Refuses before anything is written when the server cannot
@@ -51,16 +48,12 @@ impl Durable {
     ) -> Result<Written, Error> {
         // The semaphore is never closed.
         let _place = self.places.acquire().await.ok();
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let connection = match idle {
-            Some(connection) => connection,
-            None => redis.blocking(OPERATION).map_err(|error| failed(OPERATION, error))?,
-        };
+        let connection = self.connections.take(redis)?;
         check(&connection, durability).await?;
         let wait = wait_for(durability, patience);
         let replies = connection.run_then(script, (keys, args), wait, patience).await;
         let [written, waited] = replies.map_err(|error| failed(script.name(), error))?;
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        self.connections.give_back(connection);
         let reply = written.map_err(|error| failed(script.name(), error))?;
         // A wait that failed says nothing, and so promises nothing.
         Ok(Written { reply, is_reached: waited.is_ok_and(|reply| is_reached(reply, durability)) })

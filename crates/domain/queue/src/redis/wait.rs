@@ -3,10 +3,7 @@
 //! The server goes on to the script when the token comes, so that a task reaches an idle worker one round trip earlier
 //! than if the worker was told first and asked then. The worker has a token of its own too, by which it ends the wait.
 
-use std::{
-    sync::{Mutex, PoisonError, atomic::Ordering},
-    time::Duration,
-};
+use std::{sync::atomic::Ordering, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 use trackside_core::WorkerId;
@@ -21,7 +18,7 @@ use crate::{Error, Step, StepReply, limits};
 
 type Answer = Result<Reply, trackside_redis::Error>;
 
-const OPERATION: &str = "queue.wait_step";
+pub(super) const OPERATION: &str = "queue.wait_step";
 /// How long a token for one worker stays when the worker is gone.
 const NUDGE_TTL: Duration = Duration::from_secs(10);
 /// After how long a worker listens for pushes of plain clients as well: one that is woken more often than that would be
@@ -29,12 +26,6 @@ const NUDGE_TTL: Duration = Duration::from_secs(10);
 const AT_REST: Duration = Duration::from_millis(20);
 /// How much later than the push the token may be heard, when the push was one of ours and brought a token.
 const TOKEN_LATENCY: Duration = Duration::from_millis(1);
-
-/// Connections on which nobody waits at the moment.
-#[derive(Debug, Default)]
-pub(super) struct Waits {
-    idle: Mutex<Vec<BlockingConnection>>,
-}
 
 // === impl Inner ===
 
@@ -52,15 +43,11 @@ impl Inner {
             return Ok(None);
         }
         self.note(line, &step.worker, line.noted.due(step)).await;
-        let idle = self.waits.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let connection = match idle {
-            Some(connection) => connection,
-            None => self.redis.blocking(OPERATION).map_err(|error| failed(OPERATION, error))?,
-        };
+        let connection = self.waits.take(&self.redis)?;
         let (script, call, credits) = self.any_step_call(line, step)?;
         let answer = Box::pin(self.wait_and_run(&connection, line, (script, &call), &step.worker, patience, hurry));
         let (waited, ran) = answer.await?;
-        self.waits.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        self.waits.give_back(connection);
         let Some(ran) = ran else { return Ok(None) };
         let reply = ran.map_err(|error| failed(script.name(), error))?;
         if let Err(error) = waited {
