@@ -112,9 +112,10 @@ impl Turn {
             if left.is_empty() {
                 break;
             }
-            let tasks: Vec<NewTask> = left.iter().flat_map(|left| left.tasks.iter().cloned()).collect();
+            let (tasks, callers): (Vec<_>, Vec<_>) = left.into_iter().map(|left| (left.tasks, left.caller)).unzip();
+            let tasks: Vec<NewTask> = tasks.into_iter().flatten().collect();
             let outcome = self.inner.enqueue_fast(&self.line, &tasks).await.map_err(|error| Shared(Arc::new(error)));
-            for Left { caller, .. } in left {
+            for caller in callers {
                 let answer = match &outcome {
                     Ok(is_taken) => Ok(*is_taken),
                     Err(shared) => Err(shared.error()),
