@@ -97,15 +97,9 @@ pub(crate) async fn script_then(
     then: Command,
     deadline: Duration,
 ) -> Result<[Result<Reply, DriverError>; 2], DriverError> {
-    let hash = || hash_of(keys.first().map(String::as_bytes));
     let both = async |name: &'static str, first: &str| {
-        let pipeline = Pipeline::from(with_deadline(client, deadline));
-        let by = CustomCommand::new_static(name, hash(), false);
-        // Only queues it; the answers come from `try_all`.
-        let _queued: Value = pipeline.custom(by, script_words(first, keys, args)).await?;
-        let words: Vec<Value> = then.args_bytes().iter().cloned().map(Value::Bytes).collect();
-        let _queued: Value = pipeline.custom(CustomCommand::new_static(then.name(), hash(), false), words).await?;
-        pair(pipeline.try_all::<Value>().await)
+        let script = (name, script_words(first, keys, args));
+        two(client, keys, [script, (then.name(), words_of(&then))], deadline).await
     };
     let replies = within(deadline, async {
         match both("EVALSHA", script.sha1()).await? {
@@ -126,26 +120,35 @@ pub(crate) async fn wait_then_script(
     args: &[Bytes],
     deadline: Duration,
 ) -> Result<[Result<Reply, DriverError>; 2], DriverError> {
-    let hash = || hash_of(keys.first().map(String::as_bytes));
-    let pipeline = Pipeline::from(with_deadline(client, deadline));
-    let replies = within(deadline, async {
-        let words: Vec<Value> = wait.args_bytes().iter().cloned().map(Value::Bytes).collect();
-        // Only queues them; the answers come from `try_all`.
-        let _queued: Value = pipeline.custom(CustomCommand::new_static(wait.name(), hash(), false), words).await?;
-        let by_digest = CustomCommand::new_static("EVALSHA", hash(), false);
-        let _queued: Value = pipeline.custom(by_digest, script_words(script.sha1(), keys, args)).await?;
-        pair(pipeline.try_all::<Value>().await)
-    });
+    let by_digest = ("EVALSHA", script_words(script.sha1(), keys, args));
+    let replies = within(deadline, two(client, keys, [(wait.name(), words_of(&wait)), by_digest], deadline));
     Ok(replies.await?.map(|outcome| outcome.map(reply)))
 }
 
-/// The answers of a pipeline of two. The driver reports a failure of the whole as a list with that one failure.
-fn pair(mut replies: Vec<Result<Value, DriverError>>) -> Result<[Result<Value, DriverError>; 2], DriverError> {
+/// Two commands in one go, to the node of the first key.
+async fn two(
+    client: &Client,
+    keys: &[String],
+    commands: [(&'static str, Vec<Value>); 2],
+    deadline: Duration,
+) -> Result<[Result<Value, DriverError>; 2], DriverError> {
+    let pipeline = Pipeline::from(with_deadline(client, deadline));
+    for (name, words) in commands {
+        let command = CustomCommand::new_static(name, hash_of(keys.first().map(String::as_bytes)), false);
+        // Only queues it; the answers come from `try_all`.
+        let _queued: Value = pipeline.custom(command, words).await?;
+    }
+    let mut replies: Vec<Result<Value, DriverError>> = pipeline.try_all::<Value>().await;
     match (replies.pop(), replies.pop()) {
         (Some(second), Some(first)) => Ok([first, second]),
+        // The driver reports a failure of the whole as a list with that one failure.
         (Some(Err(only)), None) => Err(only),
         _ => Err(DriverError::new(DriverKind::Protocol, "a pipeline lost answers")),
     }
+}
+
+fn words_of(command: &Command) -> Vec<Value> {
+    command.args_bytes().iter().cloned().map(Value::Bytes).collect()
 }
 
 /// What `EVAL` and `EVALSHA` are told: the source or the digest, the number of keys, keys and arguments.
