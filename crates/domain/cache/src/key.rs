@@ -1,8 +1,8 @@
 //! Names: of a namespace, of an entry in it, and of a tag.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::sync::Arc;
 
-use trackside_core::InvalidName;
+use trackside_core::{InvalidName, checked_text};
 
 /// The longest key, in bytes.
 const MAX_KEY: usize = 512;
@@ -56,32 +56,6 @@ pub struct KeyLayout {
 }
 
 // === impl NamespaceName, Tag ===
-
-macro_rules! checked_text {
-    ($name:ident, $what:literal, $rule:expr, |$text:ident| $valid:expr) => {
-        impl $name {
-            /// The name as text.
-            #[must_use]
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = InvalidName;
-
-            fn from_str($text: &str) -> Result<Self, Self::Err> {
-                if $valid { Ok(Self($text.into())) } else { Err(InvalidName { what: $what, rule: $rule }) }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-    };
-}
 
 checked_text!(NamespaceName, "cache namespace", NAMESPACE_RULE, |text| {
     (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))

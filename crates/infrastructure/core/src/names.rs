@@ -1,6 +1,6 @@
 //! Validated names: what may stand in a key, a channel, a log field and a metric label.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -64,7 +64,10 @@ const WORKER_RULE: &str = "1 to 128 printable ASCII characters without spaces or
 
 // === impl QueueName, ScheduleName, UserId, WorkerId ===
 
-macro_rules! validated_name {
+/// Makes a text that was checked of `struct $name(Arc<str>)`. For names of other crates that no message carries.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! checked_text {
     ($name:ident, $what:literal, $rule:expr, |$text:ident| $valid:expr) => {
         impl $name {
             /// The name as text.
@@ -74,19 +77,25 @@ macro_rules! validated_name {
             }
         }
 
-        impl FromStr for $name {
-            type Err = InvalidName;
+        impl ::std::str::FromStr for $name {
+            type Err = $crate::InvalidName;
 
             fn from_str($text: &str) -> Result<Self, Self::Err> {
-                if $valid { Ok(Self($text.into())) } else { Err(InvalidName { what: $what, rule: $rule }) }
+                if $valid { Ok(Self($text.into())) } else { Err($crate::InvalidName { what: $what, rule: $rule }) }
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl ::std::fmt::Display for $name {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
                 f.write_str(&self.0)
             }
         }
+    };
+}
+
+macro_rules! validated_name {
+    ($name:ident, $what:literal, $rule:expr, |$text:ident| $valid:expr) => {
+        checked_text!($name, $what, $rule, |$text| $valid);
 
         impl AsRef<str> for $name {
             fn as_ref(&self) -> &str {
