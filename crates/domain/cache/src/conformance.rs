@@ -18,9 +18,12 @@ pub use signals::{bounded, echo, tags, told};
 #[macro_export]
 macro_rules! cache_store_conformance {
     (in turn $bed:expr) => {
-        $crate::cache_store_conformance!(@in_turn $bed;
+        $crate::cache_store_conformance!(@every in_turn $bed)
+    };
+    (@every $how:ident $bed:expr) => {
+        $crate::cache_store_conformance! { @$how $bed;
             as_it_was, versions, conditions, expiry, one_lease, fenced_fill, repeatable, throttle, told, tags, bounded, echo,
-            judged)
+            judged }
     };
     (@in_turn $bed:expr; $($law:ident),*) => {
         async {
@@ -38,8 +41,6 @@ macro_rules! cache_store_conformance {
         )*
     };
     ($bed:expr) => {
-        $crate::cache_store_conformance!(@laws $bed;
-            as_it_was, versions, conditions, expiry, one_lease, fenced_fill, repeatable, throttle, told, tags, bounded, echo,
-            judged);
+        $crate::cache_store_conformance!(@every laws $bed);
     };
 }

@@ -20,9 +20,12 @@ pub use secrets::{one_chain, privilege_change, repeatable, reuse};
 #[macro_export]
 macro_rules! session_store_conformance {
     (in turn $bed:expr) => {
-        $crate::session_store_conformance!(@in_turn $bed;
+        $crate::session_store_conformance!(@every in_turn $bed)
+    };
+    (@every $how:ident $bed:expr) => {
+        $crate::session_store_conformance! { @$how $bed;
             as_it_was, lifetimes, no_resurrection, no_lost_update, one_chain, reuse, privilege_change, everywhere, limit, list,
-            repeatable)
+            repeatable }
     };
     (@in_turn $bed:expr; $($law:ident),*) => {
         async {
@@ -40,8 +43,6 @@ macro_rules! session_store_conformance {
         )*
     };
     ($bed:expr) => {
-        $crate::session_store_conformance!(@laws $bed;
-            as_it_was, lifetimes, no_resurrection, no_lost_update, one_chain, reuse, privilege_change, everywhere, limit, list,
-            repeatable);
+        $crate::session_store_conformance!(@every laws $bed);
     };
 }
