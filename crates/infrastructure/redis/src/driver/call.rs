@@ -103,7 +103,8 @@ pub(crate) async fn script_then(
     };
     let replies = within(deadline, async {
         match both("EVALSHA", script.sha1()).await? {
-            [Err(error), _] if error.details().starts_with("NOSCRIPT") => both("EVAL", script.source()).await,
+            // Boxed: it is rare, and would be a second time the size of the first.
+            [Err(error), _] if error.details().starts_with("NOSCRIPT") => Box::pin(both("EVAL", script.source())).await,
             replies => Ok(replies),
         }
     });
