@@ -4,7 +4,10 @@
 //! A fast script looks whether anything is unusual first, and then leaves everything as it is. So does a caller that was
 //! told so not long ago.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::{
+    collections::HashSet,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 use trackside_redis::Script;
 
@@ -15,7 +18,7 @@ use super::{
     scripts::{FAST_ENQUEUE, FAST_STEP, SCRIPT_TASKS, STEP},
     step::ATTEMPTS,
 };
-use crate::{Due, Error, NewTask, Outcome, Step, limits};
+use crate::{Due, Error, NewTask, Outcome, Settlement, Step, limits};
 
 /// Calls after an unusual one that are taken for unusual without asking.
 pub(super) const UNUSUAL_CALLS: u32 = 64;
@@ -67,8 +70,10 @@ impl Inner {
     }
 
     fn fast_step_call<'k>(&self, line: &'k Line, step: &Step) -> Option<(Call<'k>, usize)> {
-        let is_completed = |outcome: &Outcome| matches!(outcome, Outcome::Completed { next, .. } if next.is_empty());
-        if !step.renew.is_empty() || !step.settle.iter().all(|it| is_completed(&it.outcome)) || !line.steps.next() {
+        let mut seen = HashSet::with_capacity(step.settle.len());
+        let is_each_once = step.settle.iter().all(|settlement| seen.insert(settlement.id));
+        let results = self.results(&step.settle)?;
+        if !step.renew.is_empty() || !is_each_once || !line.steps.next() {
             return None;
         }
         let credits = step.credits.min(SCRIPT_TASKS);
@@ -78,14 +83,36 @@ impl Inner {
             .arg(limits::millis(step.lease))
             .arg(credits)
             .arg(limits::millis(self.config.stall_threshold))
-            .arg(step.settle.len());
-        for settlement in &step.settle {
-            let Outcome::Completed { result, .. } = &settlement.outcome else { return None };
-            let mut stored = Vec::new();
-            compress::pack(&mut stored, result.as_deref().unwrap_or_default(), self.config.compress_above);
-            call = call.id(settlement.id).arg(settlement.fence.0).bucket(settlement.id).arg(stored);
+            .arg(step.settle.len())
+            .arg(results.len());
+        call = step.settle.iter().fold(call, |call, settlement| call.id(settlement.id));
+        call = step.settle.iter().fold(call, |call, settlement| call.arg(format!("{}|", settlement.fence.0)));
+        call = results.into_iter().fold(call, Call::arg);
+        let runs = step.settle.chunk_by(|a, b| keys::bucket_of(a.id) == keys::bucket_of(b.id));
+        call = call.arg(runs.clone().count());
+        for run in runs {
+            call = run.iter().take(1).fold(call, |call, first| call.bucket(first.id)).arg(run.len());
         }
         Some((if step.tell_attempts { call.arg(ATTEMPTS) } else { call }, credits))
+    }
+
+    /// What is kept of completions, none when all of it is empty; nothing when something else than a completion is among
+    /// them.
+    fn results(&self, settlements: &[Settlement]) -> Option<Vec<Vec<u8>>> {
+        let mut results = Vec::with_capacity(settlements.len());
+        for settlement in settlements {
+            let Outcome::Completed { result, next } = &settlement.outcome else { return None };
+            if !next.is_empty() {
+                return None;
+            }
+            let mut stored = Vec::new();
+            compress::pack(&mut stored, result.as_deref().unwrap_or_default(), self.config.compress_above);
+            results.push(stored);
+        }
+        if results.iter().all(Vec::is_empty) {
+            results.clear();
+        }
+        Some(results)
     }
 
     fn fast_call<'k>(&self, line: &'k Line, keys: usize) -> Call<'k> {

@@ -24,7 +24,7 @@ macro_rules! fast_script {
 }
 
 fast_script!(FAST_ENQUEUE, "queue.enqueue": "fast/enqueue.lua");
-fast_script!(FAST_STEP, "queue.step": "fast/guard.lua", "step/ended_attempts.lua", "step/lease.lua", "fast/complete.lua", "fast/step.lua");
+fast_script!(FAST_STEP, "queue.step": "fast/guard.lua", "step/ended_attempts.lua", "step/lease.lua", "fast/complete.lua", "fast/claim.lua", "fast/step.lua");
 script!(ENQUEUE, "queue.enqueue":
     "links.lua", "rules.lua", "fair.lua", "age.lua", "ready.lua", "tenants.lua", "unique.lua", "kept.lua", "ended.lua",
     "why.lua", "tell.lua", "resolve.lua", "known.lua", "first.lua", "predecessors.lua", "accept.lua", "enqueue.lua");

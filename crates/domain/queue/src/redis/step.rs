@@ -13,7 +13,8 @@ use super::{
     scripts::{SCRIPT_TASKS, STEP},
 };
 use crate::{
-    Config, EndedAttempt, Error, Fence, Order, Outcome, Renewed, Settled, Settlement, Step, StepReply, limits,
+    Config, EndedAttempt, Error, Fence, Order, Outcome, Renewed, Settled, Settlement, Step, StepReply, TaskState,
+    limits,
 };
 
 /// The last word of a step that is told the attempts which its settlements end.
@@ -271,14 +272,18 @@ fn read(reply: Reply, queue: &QueueName, step: &Step, config: &Config) -> Result
     let now = Timestamp::from_millis(now.as_u64()?);
     let mut settle = Vec::new();
 
-    let settled = settled.into_array()?.into_iter().map(read_settled).collect::<Result<_, _>>()?;
+    let mut settled = settled.into_array()?.into_iter().map(read_settled).collect::<Result<Vec<_>, _>>()?;
+    if settled.is_empty() {
+        // The fast script did what it was told, or left it all to the other.
+        settled.resize(step.settle.len(), Settled::Applied(TaskState::Completed));
+    }
     let attempts = read_attempts(attempts, step)?;
     let renewed = chunks::<2>(renewed)?.into_iter().map(read_renewed).collect::<Result<_, _>>()?;
     let mut claimed = Vec::new();
-    let [first_fence, rows, crashes] = rows.into_array_of()?;
+    let [first_fence, ids, crashes, records] = rows.into_array_of()?;
     let first_fence = first_fence.as_u64()?;
     let crashes = read_crashes(crashes)?;
-    for (place, [id, record]) in (0..).zip(chunks::<2>(rows)?) {
+    for (place, (id, record)) in (0..).zip(ids.into_array()?.into_iter().zip(records.into_array()?)) {
         let claim = Claim {
             id: read_id(id)?,
             fence: Fence(first_fence + place),

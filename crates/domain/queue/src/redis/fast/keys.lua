@@ -6,6 +6,8 @@
 -- ARGV: nothing of its own.
 -- Returns: nothing; the script that follows does.
 -- Bound: no command.
+-- What is global is looked up by name, each time.
+local KEYS, ARGV, find = KEYS, ARGV, string.find
 local READY = { c = KEYS[1], h = KEYS[2], n = KEYS[3], l = KEYS[4] }
 local LEVELS = { 'c', 'h', 'n', 'l' }
 local TASKS, WAKE, META = KEYS[5], KEYS[6], KEYS[7]

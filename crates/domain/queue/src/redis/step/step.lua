@@ -30,7 +30,7 @@ local depth, gone, ready = {}, {}, 0
 for i, level in ipairs(LEVELS) do
   depth[level], gone[level] = redis.call('LLEN', READY[level]), tonumber(meta[5 + i] or 0)
 end
-local rows, missing, earliest, late = { 0, {}, {} }, false, nil, {}
+local rows, missing, earliest, late = { 0, {}, {}, {} }, false, nil, {}
 local credits, claim_some = tonumber(ARGV[5]), is_limited and claim_within or claim
 if not paused and credits > 0 then rows, missing, earliest, late = claim_some(credits, braked, depth, gone, spares) end
 for i, level in ipairs(LEVELS) do

@@ -13,12 +13,12 @@ local function room()
   return math.min(most, free), free == 0 and at or nil
 end
 
--- Rates count what was handed out: ids and records in turn.
-local function count_rates(rows)
-  if rule('r') and #rows > 0 then spend('q', rule('r'), #rows / 2) end
+-- Rates count what was handed out.
+local function count_rates(records)
+  if rule('r') and #records > 0 then spend('q', rule('r'), #records) end
   local counts = {}
-  for i = 2, rule('R') and #rows or 0, 2 do
-    local tenant = attribute(rows[i], 't')
+  for i = 1, rule('R') and #records or 0 do
+    local tenant = attribute(records[i], 't')
     if tenant then counts[tenant] = (counts[tenant] or 0) + 1 end
   end
   for tenant, count in pairs(counts) do spend('t' .. tenant, rule('R'), count) end
@@ -53,7 +53,7 @@ local function claim_within(credits, braked, depth, gone, spares)
     most = depth.c + depth.h + depth.n + depth.l
   end
   local rows, missing, earliest, late = claim(most, braked, depth, gone, spares)
-  count_rates(rows[2])
+  count_rates(rows[4])
   hold_full()
   return rows, missing, earliest, late
 end
