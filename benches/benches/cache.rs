@@ -5,7 +5,12 @@
 
 #![expect(clippy::expect_used, reason = "a bench that cannot be set up must stop")]
 
-use std::{hint::black_box, num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{
+    hint::black_box,
+    num::NonZeroUsize,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -22,6 +27,8 @@ use trackside_testkit::RedisServer;
 const KEYS: usize = 1_000;
 /// A value of the usual size.
 const VALUE: [u8; 300] = [b'7'; 300];
+/// Reads of each kind that are taken in turn.
+const TURNS: usize = 20_000;
 /// Reads that are under way at once in the throughput bench.
 const AT_ONCE: u64 = 64;
 
@@ -111,6 +118,37 @@ fn in_the_process(criterion: &mut Criterion) {
     runtime.block_on(bed.redis.shutdown());
 }
 
+/// The median of some times.
+fn median(times: &mut [Duration]) -> Duration {
+    times.sort_unstable();
+    times[times.len() / 2]
+}
+
+/// Reads of each kind in turn, so that whatever else the machine does meets all of them, and their medians beside the first.
+#[expect(clippy::print_stdout, reason = "it is what the bench is for")]
+async fn in_turn(redis: &RedisService, name: &str, kinds: [(&str, &Namespace); 3]) {
+    let mut times = vec![Vec::with_capacity(TURNS); kinds.len() + 1];
+    for _ in 0..TURNS {
+        let asked_at = Instant::now();
+        get(redis).await;
+        times[0].push(asked_at.elapsed());
+        for ((what, namespace), times) in kinds.iter().zip(&mut times[1..]) {
+            let asked_at = Instant::now();
+            match *what {
+                "get_or_load" => drop(namespace.get_or_load(name, LoadOptions::default(), || async { Ok(None) }).await),
+                _ => drop(namespace.get(name).await),
+            }
+            times.push(asked_at.elapsed());
+        }
+    }
+    let bare = median(&mut times[0]);
+    println!("cache/hit in the store, in turn: bare GET {bare:?}");
+    for ((what, _), times) in kinds.iter().zip(&mut times[1..]) {
+        let time = median(times);
+        println!("cache/hit in the store, in turn: {what} {time:?}, {:.2} x", time.as_secs_f64() / bare.as_secs_f64());
+    }
+}
+
 fn in_the_store(criterion: &mut Criterion) {
     let runtime = Runtime::new().expect("a runtime");
     let bed = runtime.block_on(bed());
@@ -122,6 +160,7 @@ fn in_the_store(criterion: &mut Criterion) {
     let store = Arc::new(RedisCacheStore::new(bed.redis.clone(), &config));
     let cold = CacheManager::new(store, config).namespace("page").expect("a namespace");
     let name = name(7);
+    runtime.block_on(in_turn(&bed.redis, &name, [("get", &cold), ("get_or_load", &cold), ("strict get", &strict)]));
     let mut group = criterion.benchmark_group("cache/hit in the store");
     group.bench_function("bare GET", |bencher| bencher.to_async(&runtime).iter(|| get(&bed.redis)));
     group.bench_function("get", |bencher| {

@@ -34,7 +34,8 @@ pub struct StoredEntry {
     pub content_type: Option<Arc<str>>,
     /// Grows with every change of the entry; 0 for a value that another program wrote under this name.
     pub version: u64,
-    /// How long it is fresh from now on; zero when it is stale.
+    /// How long it is fresh from now on; zero when it is stale, and the maximum when that is not known or has no end, of a
+    /// value that another program wrote.
     pub fresh_for: Duration,
     /// How long it is kept from now on.
     pub kept_for: Duration,

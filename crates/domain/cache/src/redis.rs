@@ -2,17 +2,19 @@
 //!
 //! | call | round trips | how |
 //! |---|---|---|
-//! | `get` | 1 | `MGET` of value and record, and `PTTL`, in one pipeline |
+//! | `get` | 1 | `MGET` of value and record, as long as the server's clock is known and the entry surely fresh by it; every ten seconds `read.lua` instead, which also tells the clock, and after a doubt besides |
 //! | `lookup` | 1 | `lookup.lua`: reads, and leases when nothing fresh is there |
 //! | `put` `delete` `release` | 1 | a script each, which also publishes the change |
 //! | `tag_versions` `invalidate_tag` | 1 | `tag.lua` for each tag, side by side: tags are in slots of their own |
 //! | `mark` | 1 | `PUBLISH` |
 
+mod clock;
 mod keys;
 mod message;
 mod numbers;
 mod record;
 mod scripts;
+mod slot;
 mod subscription;
 mod sweep;
 
@@ -21,11 +23,14 @@ use std::{fmt, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::future::try_join_all;
+use tokio::time::Instant;
 use trackside_redis::{Arg, Command, RedisService, Reply, Script};
 
 use self::{
+    clock::Clocks,
     keys::Keys,
     message::{Announcement, Source},
+    record::Plain,
 };
 use crate::{
     CacheFeed, CacheStore, Claim, Condition, Config, EntryKey, Error, Found, Lookup, NewEntry, StoredEntry,
@@ -53,6 +58,7 @@ pub struct RedisCacheStore {
     redis: RedisService,
     keys: Keys,
     source: Arc<Source>,
+    clocks: Clocks,
     compress_above: usize,
 }
 
@@ -65,12 +71,34 @@ impl RedisCacheStore {
     /// A store behind `redis`.
     #[must_use]
     pub fn new(redis: RedisService, config: &Config) -> Self {
-        let keys = Keys::new(redis.prefix().clone());
-        Self { redis, keys, source: Arc::new(Source::random()), compress_above: config.compress_above }
+        let (keys, clocks) = (Keys::new(redis.prefix().clone()), Clocks::new(redis.is_cluster()));
+        Self { redis, keys, source: Arc::new(Source::random()), clocks, compress_above: config.compress_above }
     }
 
     async fn run(&self, script: &Script, keys: Vec<String>, args: Args) -> Result<Reply, Error> {
         self.redis.run(script, keys, args.0).await.map_err(|error| failed(script.name(), error))
+    }
+
+    /// Reads with the cheapest command that there is for it; `now` is the time on the server at the latest.
+    async fn read_plainly(&self, names: &[String; 2], now: i64) -> Result<Plain, Error> {
+        const OPERATION: &str = "cache.get";
+        let reply = self.redis.execute(OPERATION, Command::new("MGET").key(&names[0]).key(&names[1])).await;
+        let [value, record] = reply.and_then(Reply::into_array_of::<2>).map_err(|error| failed(OPERATION, error))?;
+        record::plain(OPERATION, value, record, now)
+    }
+
+    /// Reads, and learns what time it is on the server.
+    async fn read_exactly(&self, names: [String; 2]) -> Result<Option<StoredEntry>, Error> {
+        let (name, asked_at) = (scripts::READ.name(), Instant::now());
+        let place = names[0].clone();
+        let reply = self.run(&scripts::READ, names.to_vec(), Args::new()).await?;
+        let parts = || -> Result<_, trackside_redis::Error> {
+            let [value, record, left, time] = reply.into_array_of::<4>()?;
+            Ok((value, record, left.as_int()?, time.as_int()?))
+        };
+        let (value, record, left, time) = parts().map_err(|error| failed(name, error))?;
+        self.clocks.told(&place, time, asked_at);
+        record::entry(name, value, record, left)
     }
 
     async fn tag_version(&self, tag: &Tag, args: Args) -> Result<u64, Error> {
@@ -82,18 +110,13 @@ impl RedisCacheStore {
 #[async_trait]
 impl CacheStore for RedisCacheStore {
     async fn get(&self, key: &EntryKey) -> Result<Option<StoredEntry>, Error> {
-        const OPERATION: &str = "cache.get";
-        let [value, record] = [self.keys.value(key), self.keys.record(key)];
-        let commands = vec![Command::new("MGET").key(&value).key(record), Command::new("PTTL").key(value)];
-        let replies = self.redis.pipeline(OPERATION, commands).await;
-        let replies: Result<Vec<Reply>, _> = replies.and_then(|replies| replies.into_iter().collect());
-        let parts = || -> Result<_, trackside_redis::Error> {
-            let [found, left] = Reply::Array(replies?).into_array_of::<2>()?;
-            let [value, record] = found.into_array_of::<2>()?;
-            Ok((value, record, left.as_int()?))
-        };
-        let (value, record, left) = parts().map_err(|error| failed(OPERATION, error))?;
-        record::entry(OPERATION, value, record, left)
+        let names = [self.keys.value(key), self.keys.record(key)];
+        if let Some(now) = self.clocks.now(&names[0])
+            && let Plain::Sure(entry) = self.read_plainly(&names, now).await?
+        {
+            return Ok(entry);
+        }
+        self.read_exactly(names).await
     }
 
     async fn lookup(&self, key: &EntryKey, lookup: &Lookup) -> Result<Found, Error> {

@@ -10,7 +10,7 @@ local condition, expected, writer, channel = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local record = read(redis.call('GET', KEYS[2]))
 if record.writer == writer and record.kind == 'd' then
   redis.call('PUBLISH', channel, ARGV[8])
-  return { 1, record.version, tonumber(record.ttl) }
+  return { 1, record.version, tonumber(record.fresh_until) }
 end
 local is_there = redis.call('EXISTS', KEYS[1])
 if condition == 'version' and
@@ -19,9 +19,9 @@ if condition == 'version' and
   return { 0, record.version or '0', record.kind ~= 'd' and record.stamp or '-' }
 end
 
-local version = version_after(record.version)
+local version = version_after(record.version, server_time())
 redis.call('UNLINK', KEYS[1], KEYS[3])
--- The time to live of a deleted entry has no meaning; whether there was one stands there, for a repeat.
+-- A deleted entry is not fresh until any time; whether there was one stands there, for a repeat.
 redis.call('SET', KEYS[2], version .. ' ' .. is_there .. ' 0 d ' .. writer .. ' - -', 'PX', ARGV[4])
 redis.call('PUBLISH', channel, ARGV[6] .. version .. ARGV[7])
 return { 1, version, is_there }

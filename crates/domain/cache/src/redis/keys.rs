@@ -5,7 +5,7 @@
 //! | `cache:<namespace>:<key>` | string | the value as it is, or compressed when it begins with the byte 1 | `ttl`, and the time that it may be stale |
 //! | `project:<id>:data` `project:<id>:<entry>` | string | the same: project data and the named entries of a project | the same |
 //! | `tenant:<id>:config` `kb_search:<digest>` `tool_registry` `job:<id>:status` | string | the same: the ready-made caches | the same |
-//! | `{<name>}:record` | string | `<version> <ttl ms> <stale ms> <kind> <writer> <stamp> <content type>` | with the value; 10 min after a deletion |
+//! | `{<name>}:record` | string | `<version> <fresh until> <stale ms> <kind> <writer> <stamp> <content type>` | with the value; 10 min after a deletion |
 //! | `{<name>}:lease` | string | who loads the entry, or `!` while nobody may | until it is loaded; `load_timeout` at most |
 //! | `cache_tag:<tag>` | string | the version of the tag | 7 days after an entry was last made with it |
 //! | `cache_changes` | channel | `<source> <number> <what> <version> <namespace> <key>` for every change | – |

@@ -33,8 +33,10 @@ if not holds then
   return { 0, record.version or '0', record.kind ~= 'd' and record.stamp or '-' }
 end
 
-local version = version_after(record.version)
-local text = table.concat({ version, ttl, stale, kind, writer, ARGV[7], ARGV[8] }, ' ')
+local time = server_time()
+local version = version_after(record.version, time)
+local fresh_until = string.format('%.0f', math.floor(time / 1000) + ttl)
+local text = table.concat({ version, fresh_until, ARGV[6], kind, writer, ARGV[7], ARGV[8] }, ' ')
 redis.call('SET', KEYS[1], ARGV[9], 'PX', ttl + stale)
 redis.call('SET', KEYS[2], text, 'PX', ttl + stale)
 redis.call('DEL', KEYS[3])

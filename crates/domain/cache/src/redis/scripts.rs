@@ -11,6 +11,7 @@ macro_rules! script {
     };
 }
 
+script!(READ, "cache.read", "read.lua");
 script!(LOOKUP, "cache.lookup", "lookup.lua");
 script!(PUT, "cache.put", "put.lua");
 script!(DELETE, "cache.delete", "delete.lua");

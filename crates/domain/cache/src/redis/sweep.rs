@@ -6,14 +6,12 @@ use bytes::Bytes;
 use futures::future::join_all;
 use trackside_redis::{Command, Reply};
 
-use super::{RedisCacheStore, failed, scripts};
+use super::{RedisCacheStore, failed, scripts, slot::name_in};
 use crate::{Error, SweepCursor, SweepPage};
 
 const OPERATION: &str = "cache.sweep";
 /// Keys that one page looks at, at most.
 const MAX_PAGE: usize = 256;
-/// Slots of a Cluster.
-const SLOTS: u16 = 16_384;
 
 /// What a key is to the sweep.
 struct Seen {
@@ -115,33 +113,4 @@ impl RedisCacheStore {
 fn is_ours(name: &str) -> bool {
     const HEADS: [&str; 6] = ["cache:", "cache_tag:", "project:", "tenant:", "kb_search:", "job:"];
     name == "tool_registry" || HEADS.iter().any(|head| name.starts_with(head))
-}
-
-/// A name in this slot: the first number that is.
-fn name_in(slot: u16) -> String {
-    (0_u32..).map(|number| number.to_string()).find(|name| slot_of(name.as_bytes()) == slot).unwrap_or_default()
-}
-
-/// CRC-16/XMODEM modulo the number of slots, as the Cluster specification says.
-fn slot_of(name: &[u8]) -> u16 {
-    let crc = name.iter().fold(0_u16, |crc, byte| {
-        (0..8).fold(
-            crc ^ (u16::from(*byte) << 8),
-            |crc, _| if crc & 0x8000 == 0 { crc << 1 } else { (crc << 1) ^ 0x1021 },
-        )
-    });
-    crc % SLOTS
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn slots_are_those_of_the_specification_and_each_has_a_name() {
-        assert_eq!(slot_of(b"123456789"), 0x31C3);
-        for slot in [0, 1, 5_461, 16_383] {
-            assert_eq!(slot_of(name_in(slot).as_bytes()), slot);
-        }
-    }
 }

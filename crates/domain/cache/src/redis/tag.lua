@@ -9,7 +9,7 @@ if known and ARGV[1] == 'keep' then
   redis.call('PEXPIRE', KEYS[1], ARGV[2])
   return known
 end
-local version = version_after(known)
+local version = version_after(known, server_time())
 redis.call('SET', KEYS[1], version, 'PX', ARGV[2])
 if ARGV[1] == 'renew' then
   redis.call('PUBLISH', ARGV[3], ARGV[4] .. version .. ARGV[5])
