@@ -2,10 +2,13 @@
 //!
 //! | call | round trips | how |
 //! |---|---|---|
-//! | `get` | 1 | `MGET` of value and record, as long as the server's clock is known and the entry surely fresh by it; every ten seconds `read.lua` instead, which also tells the clock, and after a doubt besides |
+//! | `get` | 1 | `MGET` of value and record; `read.lua` when the server's clock is not known (`clock.rs`) |
+//! | `get` of what may be stale | 2 | `read.lua` after it |
 //! | `lookup` | 1 | `lookup.lua`: reads, and leases when nothing fresh is there |
 //! | `put` `delete` `release` | 1 | a script each, which also publishes the change |
-//! | `tag_versions` `invalidate_tag` | 1 | `tag.lua` for each tag, side by side: tags are in slots of their own |
+//! | `tag_versions` | 1 | `GETEX` for each tag, side by side: tags are in slots of their own |
+//! | `tag_versions` of a new tag | 2 | `tag.lua` after it |
+//! | `invalidate_tag` | 1 | `tag.lua` |
 //! | `mark` | 1 | `PUBLISH` |
 
 mod clock;
@@ -101,6 +104,16 @@ impl RedisCacheStore {
         record::entry(name, value, record, left)
     }
 
+    async fn known_tag_version(&self, tag: &Tag) -> Result<u64, Error> {
+        const OPERATION: &str = "cache.tag_version";
+        let known = Command::new("GETEX").key(self.keys.tag(tag)).arg("PX").arg(millis(TAG_TTL));
+        let reply = self.redis.execute(OPERATION, known).await.map_err(|error| failed(OPERATION, error))?;
+        match reply.into_option() {
+            Some(version) => version.as_u64().map_err(|error| failed(OPERATION, error)),
+            None => self.tag_version(tag, Args::new().arg("keep").millis(TAG_TTL)).await,
+        }
+    }
+
     async fn tag_version(&self, tag: &Tag, args: Args) -> Result<u64, Error> {
         let reply = self.run(&scripts::TAG, vec![self.keys.tag(tag)], args).await?;
         reply.as_u64().map_err(|error| failed(scripts::TAG.name(), error))
@@ -147,7 +160,7 @@ impl CacheStore for RedisCacheStore {
             .writer(writer)
             .arg(record::kind(entry))
             .millis(entry.ttl)
-            .arg(u64::try_from(entry.stale_for.as_millis()).unwrap_or(u64::MAX))
+            .arg(millis(entry.stale_for))
             .arg(entry.stamp.to_string())
             .arg(entry.content_type.as_deref().unwrap_or("-"))
             .arg(record::stored_value(entry, self.compress_above))
@@ -169,14 +182,14 @@ impl CacheStore for RedisCacheStore {
 
     async fn release(&self, key: &EntryKey, lease: Writer, throttle: Duration) -> Result<(), Error> {
         let said = self.source.released(key);
-        let throttle = u64::try_from(throttle.as_millis()).unwrap_or(u64::MAX);
         let message = [said.head, said.tail].concat();
-        let args = Args::new().writer(lease).arg(throttle).arg(self.keys.channel()).arg(message).arg(said.nothing);
+        let args =
+            Args::new().writer(lease).arg(millis(throttle)).arg(self.keys.channel()).arg(message).arg(said.nothing);
         self.run(&scripts::RELEASE, self.keys.of(key), args).await.map(drop)
     }
 
     async fn tag_versions(&self, tags: &[Tag]) -> Result<Vec<u64>, Error> {
-        try_join_all(tags.iter().map(|tag| self.tag_version(tag, Args::new().arg("keep").millis(TAG_TTL)))).await
+        try_join_all(tags.iter().map(|tag| self.known_tag_version(tag))).await
     }
 
     async fn invalidate_tag(&self, tag: &Tag) -> Result<u64, Error> {
@@ -224,12 +237,16 @@ impl Args {
 
     /// A time of at least a millisecond, as Redis wants it.
     fn millis(self, time: Duration) -> Self {
-        self.arg(u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1))
+        self.arg(millis(time).max(1))
     }
 
     fn announcement(self, channel: &str, said: &Announcement) -> Self {
         self.arg(channel).arg(&said.head).arg(&said.tail).arg(&said.nothing)
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn condition_words(condition: Condition) -> (&'static str, u64) {

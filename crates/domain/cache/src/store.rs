@@ -37,7 +37,8 @@ pub const TOMBSTONE: Duration = Duration::from_secs(600);
 ///   before on the server that took the mark.
 /// - **C-L13 judged** — a lookup that names a stamp, or a version that is worth nothing, finds no other entry.
 ///
-/// Every method is one round trip; only a `get` that is not sure to have found something fresh may ask once more. A timeout means that the outcome is unknown; every method may be repeated.
+/// Every method is one round trip, and one more for an entry that may be stale or a tag that is new. A timeout means that the
+/// outcome is unknown; every method may be repeated.
 #[async_trait]
 pub trait CacheStore: Send + Sync + Debug + 'static {
     /// The entry, fresh or stale.

@@ -68,11 +68,11 @@ impl Namespace {
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = Result<Option<Bytes>, LoadError>> + Send + 'static,
     {
-        if let Some(copy) = self.inner.fresh_copy(&self.space, key) {
+        let now = self.inner.coherence.time.now();
+        if let Some(copy) = self.inner.fresh_copy(&self.space, key, now) {
             self.space.stats.local_hits.add();
-            let now = self.inner.coherence.time.now();
-            let until = now.saturating_add(nanos(self.space.policy.load_timeout));
-            if now >= copy.eager_at && copy.take_turn(now, until) {
+            let turn = || now.saturating_add(nanos(self.space.policy.load_timeout));
+            if now >= copy.eager_at && copy.take_turn(now, turn()) {
                 let after = copy.version;
                 self.depart(key, options, Box::new(|| Box::pin(loader())), after)?;
             }

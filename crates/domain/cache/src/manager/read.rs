@@ -28,7 +28,7 @@ impl Namespace {
     /// The entry, when there is a copy in the process that is current enough.
     #[must_use]
     pub fn get_local(&self, key: &str) -> Option<Cached> {
-        let copy = self.inner.fresh_copy(&self.space, key)?;
+        let copy = self.inner.fresh_copy(&self.space, key, self.inner.coherence.time.now())?;
         self.space.stats.local_hits.add();
         Some(Cached { copy, is_stale: false })
     }
@@ -72,9 +72,8 @@ impl Namespace {
 
 impl Inner {
     /// A copy that may be served without asking.
-    pub(super) fn fresh_copy(&self, space: &Space, key: &str) -> Option<Arc<Copy>> {
+    pub(super) fn fresh_copy(&self, space: &Space, key: &str, now: Nanos) -> Option<Arc<Copy>> {
         let copy = space.local.get(key)?;
-        let now = self.coherence.time.now();
         let current_until = self.coherence.current_until(&copy)?;
         let is_current = now.saturating_sub(current_until) < space.behind;
         let is_valid = || self.coherence.is_copy_valid(&copy) && !self.outage.is_invalidated(&copy.stamp);
