@@ -61,8 +61,24 @@ impl<'k> Call<'k> {
     }
 
     /// The position of the bucket that the final record of this id belongs to.
-    pub(super) fn bucket(mut self, id: TaskId) -> Self {
-        let bucket = keys::bucket_of(id);
+    pub(super) fn bucket(self, id: TaskId) -> Self {
+        self.position_of(keys::bucket_of(id))
+    }
+
+    /// The buckets of these ids in runs: how many runs there are, then the position of each bucket and its number of ids.
+    pub(super) fn bucket_runs(self, ids: impl Iterator<Item = TaskId>) -> Self {
+        let mut runs: Vec<(u64, usize)> = Vec::new();
+        for bucket in ids.map(keys::bucket_of) {
+            match runs.last_mut() {
+                Some((last, length)) if *last == bucket => *length += 1,
+                _ => runs.push((bucket, 1)),
+            }
+        }
+        let call = self.arg(runs.len());
+        runs.into_iter().fold(call, |call, (bucket, length)| call.position_of(bucket).arg(length))
+    }
+
+    fn position_of(mut self, bucket: u64) -> Self {
         let next = self.keys.len() - self.fixed + 1;
         let position = *self.buckets.entry(bucket).or_insert(next);
         if position == next {

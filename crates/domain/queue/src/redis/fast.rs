@@ -9,6 +9,7 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
+use trackside_core::TaskId;
 use trackside_redis::Script;
 
 use super::{
@@ -51,6 +52,12 @@ impl Usual {
     }
 }
 
+/// Fast scripts take it for granted.
+fn is_each_once(ids: impl ExactSizeIterator<Item = TaskId>) -> bool {
+    let mut seen = HashSet::with_capacity(ids.len());
+    ids.into_iter().all(|id| seen.insert(id))
+}
+
 // === impl Inner ===
 
 impl Inner {
@@ -70,10 +77,9 @@ impl Inner {
     }
 
     fn fast_step_call<'k>(&self, line: &'k Line, step: &Step) -> Option<(Call<'k>, usize)> {
-        let mut seen = HashSet::with_capacity(step.settle.len());
-        let is_each_once = step.settle.iter().all(|settlement| seen.insert(settlement.id));
         let results = self.results(&step.settle)?;
-        if !step.renew.is_empty() || !is_each_once || !line.steps.next() {
+        let ids = step.settle.iter().map(|settlement| settlement.id);
+        if !step.renew.is_empty() || !is_each_once(ids) || !line.steps.next() {
             return None;
         }
         let credits = step.credits.min(SCRIPT_TASKS);
@@ -88,11 +94,7 @@ impl Inner {
         call = step.settle.iter().fold(call, |call, settlement| call.id(settlement.id));
         call = step.settle.iter().fold(call, |call, settlement| call.arg(format!("{}|", settlement.fence.0)));
         call = results.into_iter().fold(call, Call::arg);
-        let runs = step.settle.chunk_by(|a, b| keys::bucket_of(a.id) == keys::bucket_of(b.id));
-        call = call.arg(runs.clone().count());
-        for run in runs {
-            call = run.iter().take(1).fold(call, |call, first| call.bucket(first.id)).arg(run.len());
-        }
+        call = call.bucket_runs(step.settle.iter().map(|settlement| settlement.id));
         Some((if step.tell_attempts { call.arg(ATTEMPTS) } else { call }, credits))
     }
 
@@ -129,16 +131,25 @@ impl Inner {
                 && options.unique.is_none()
                 && options.retention.is_none()
         };
-        !tasks.is_empty() && tasks.iter().all(is_usual) && line.enqueues.next()
+        !tasks.is_empty()
+            && tasks.iter().all(is_usual)
+            && is_each_once(tasks.iter().map(|task| task.id))
+            && line.enqueues.next()
     }
 
     /// Adds usual tasks in the fast way; answers false, and did nothing, when that is not possible.
     pub(super) async fn enqueue_fast(&self, line: &Line, tasks: &[NewTask]) -> Result<bool, Error> {
         let mut call = self.fast_call(line, keys::FAST_ENQUEUE).arg(tasks.len());
+        call = tasks.iter().fold(call, |call, task| call.id(task.id));
         for task in tasks {
-            let level = record::level_letter(task.options.priority);
-            call = call.id(task.id).arg(level).bucket(task.id).arg(intake::record(task, &self.config)?);
+            call = call.arg(intake::record(task, &self.config)?);
         }
+        let levels = tasks.chunk_by(|a, b| a.options.priority == b.options.priority);
+        call = call.arg(levels.clone().count());
+        for (first, run) in levels.filter_map(|run| run.first().zip(Some(run))) {
+            call = call.arg(record::level_letter(first.options.priority)).arg(run.len());
+        }
+        call = call.bucket_runs(tasks.iter().map(|task| task.id));
         let is_taken = !call.run(self, &FAST_ENQUEUE).await?.is_nil();
         if !is_taken {
             line.enqueues.refuted();

@@ -14,7 +14,7 @@ for i = 3, 9 do
   if meta[i] and meta[i] ~= '0' then return end
 end
 if redis.call('EXISTS', unpack(KEYS, 12, 16)) > 0 then return end
-local due = tonumber(redis.call('ZRANGE', DELAYED, 0, 0, 'WITHSCORES')[2])
-local head_id, ends = unpack(redis.call('ZRANGE', LEASE, 0, 0, 'WITHSCORES'))
+local due = tonumber(redis.call('ZRANGE', DELAYED, '0', '0', 'WITHSCORES')[2])
+local head_id, ends = unpack(redis.call('ZRANGE', LEASE, '0', '0', 'WITHSCORES'))
 ends = tonumber(ends)
 if due and due <= now or ends and ends <= now then return end

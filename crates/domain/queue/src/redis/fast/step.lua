@@ -10,13 +10,13 @@ local rows, earliest = lease({ id = ids, record = records, line = lines, length 
 many('ZREM', LEASE, done)
 many('HDEL', OWN, done)
 store_finals()
-if many('HDEL', TASKS, done) > 0 then redis.call('HINCRBY', META, 'completed', #done) end
+if many('HDEL', TASKS, done) > 0 then redis.call('HINCRBY', META, 'completed', ARGV[7]) end
 -- Noted now and then, as reap.lua does.
 if not last_step or (now - last_step) * 16 > threshold then redis.call('HSET', META, 'last_step', now) end
 
 local is_ready = #ids == credits and redis.call('EXISTS', READY.c, READY.h, READY.n, READY.l) > 0
 if is_ready then wake() end
-if head_id and not ends then ends = tonumber(redis.call('ZRANGE', LEASE, 0, 0, 'WITHSCORES')[2]) end
+if head_id and not ends then ends = tonumber(redis.call('ZRANGE', LEASE, '0', '0', 'WITHSCORES')[2]) end
 local next_due = math.min(due or math.huge, ends or math.huge, earliest or math.huge)
 next_due = next_due == math.huge and -1 or math.max(next_due - now, 0)
 return { {}, {}, rows, next_due, (is_ready or is_odd) and 1 or 0, 0, now, is_odd and 2 or 0, {}, 0, {}, {}, 0,
