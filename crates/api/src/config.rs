@@ -27,6 +27,8 @@ pub struct ApiConfig {
     pub scale_down_below: u64,
     /// The names under which the service may be addressed.
     pub allowed_hosts: AllowedHosts,
+    /// Whether clients reach the service over TLS.
+    pub tls: bool,
     /// Origins (`https://console.example.org`) whose pages may change something, besides the service's own.
     pub allowed_origins: Vec<String>,
 }
@@ -63,6 +65,7 @@ impl Default for ApiConfig {
             scale_up_above: 50,
             scale_down_below: 10,
             allowed_hosts: AllowedHosts::Loopback { also: Vec::new() },
+            tls: false,
             allowed_origins: Vec::new(),
         }
     }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod access;
 mod config;
 mod drain;
 mod entries;
@@ -20,6 +21,7 @@ mod state;
 mod webhooks;
 mod wire;
 
+pub use access::{Access, ApiKey, ApiKeyId, ApiKeyRecord, ApiKeySecret, Binding, InvalidKey, KeyRing, Scope};
 pub use config::{AllowedHosts, ApiConfig};
 pub use router::{openapi_document, router};
 pub use state::{ApiState, BuildInfo, MetricsSource, RedisView, StoreInfo, StoreKind};

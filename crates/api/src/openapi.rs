@@ -1,5 +1,7 @@
 //! The API description: generated from the routes, and completed with what all of them share.
 
+use std::collections::HashMap;
+
 use axum::{
     Router,
     response::{IntoResponse, Response},
@@ -12,14 +14,21 @@ use utoipa::{
     openapi::{
         Components, ContentBuilder, HeaderBuilder, Ref, RefOr, ResponseBuilder,
         path::{Operation, PathItem},
+        security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme},
     },
 };
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::{
     ApiState,
+    access::{self, Guard},
     problem::{FieldError, MEDIA_TYPE, ProblemDocument},
 };
+
+/// How the two ways to show a key are called in the description.
+const BEARER: &str = "api_key";
+const HEADER: &str = "api_key_header";
+const KEY_USE: &str = "For programs that need `Authorization` for something else, such as the token of a session";
 
 #[derive(OpenApi)]
 #[openapi(
@@ -57,9 +66,17 @@ pub(crate) fn complete(mut document: utoipa::openapi::OpenApi) -> utoipa::openap
     document.components.get_or_insert_with(Components::new);
     // A name that may hold slashes is a wildcard for the router and a plain parameter for the description.
     let paths = std::mem::take(&mut document.paths.paths);
-    document.paths.paths = paths.into_iter().map(|(path, item)| (path.replace("{*", "{"), item)).collect();
-    for item in document.paths.paths.values_mut() {
-        for operation in operations(item) {
+    let documented = |path: &String| path.replace("{*", "{");
+    let routes: HashMap<String, String> = paths.keys().map(|path| (documented(path), path.clone())).collect();
+    document.paths.paths = paths.into_iter().map(|(path, item)| (documented(&path), item)).collect();
+    if let Some(components) = &mut document.components {
+        components.add_security_scheme(BEARER, SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+        let header = ApiKey::Header(ApiKeyValue::with_description("X-API-Key", KEY_USE));
+        components.add_security_scheme(HEADER, SecurityScheme::ApiKey(header));
+    }
+    for (path, item) in &mut document.paths.paths {
+        for (method, operation) in operations(item) {
+            operation.security = Some(requirements(method, routes.get(path).unwrap_or(path)));
             let problem = ResponseBuilder::new()
                 .description("A problem document")
                 .content(MEDIA_TYPE, ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build())
@@ -74,8 +91,27 @@ pub(crate) fn complete(mut document: utoipa::openapi::OpenApi) -> utoipa::openap
     document
 }
 
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter().flatten()
+/// The operations of a path, with their methods.
+pub(crate) fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
+    let there = [
+        ("GET", &mut item.get),
+        ("PUT", &mut item.put),
+        ("POST", &mut item.post),
+        ("DELETE", &mut item.delete),
+        ("PATCH", &mut item.patch),
+    ];
+    there.into_iter().filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
+}
+
+/// The key that a route asks for, with the scope, where the service asks for keys.
+fn requirements(method: &str, route: &str) -> Vec<SecurityRequirement> {
+    match access::listed(method, route) {
+        Some(Guard::Key(scope, _)) => {
+            let with = |scheme: &str| SecurityRequirement::new(scheme, [scope.as_str()]);
+            vec![with(BEARER), with(HEADER)]
+        }
+        Some(Guard::Open) | None => Vec::new(),
+    }
 }
 
 /// `/openapi.json`, and `/docs` with its assets from the binary.

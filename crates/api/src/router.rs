@@ -41,6 +41,7 @@ fn answering_at_once() -> OpenApiRouter<ApiState> {
 fn resources() -> Vec<OpenApiRouter<ApiState>> {
     vec![
         routes::root::routes(),
+        routes::login::routes(),
         routes::health::routes(),
         routes::metrics::routes(),
         // Tools and jobs.
@@ -82,6 +83,14 @@ fn resources() -> Vec<OpenApiRouter<ApiState>> {
 /// Routes that wait as long as their caller asks for, within a bound of their own.
 fn waiting() -> OpenApiRouter<ApiState> {
     routes::lease::routes()
+}
+
+/// Method and path of every documented operation, as the router has them.
+#[cfg(test)]
+pub(crate) fn documented_routes() -> Vec<(String, String)> {
+    let mut document = answering_at_once().merge(waiting()).into_openapi();
+    let of_path = |(path, item)| openapi::operations(item).map(move |(method, _)| (method.to_owned(), String::clone(path)));
+    document.paths.paths.iter_mut().flat_map(of_path).collect()
 }
 
 #[cfg(test)]

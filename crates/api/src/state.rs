@@ -11,7 +11,7 @@ use trackside_jobs::JobService;
 use trackside_progress::ProgressTracker;
 use trackside_queue::{MonitorHandle, QueueManager, Schedules};
 
-use crate::{ApiConfig, WebhookSources};
+use crate::{Access, ApiConfig, WebhookSources};
 
 /// Everything the handlers need. Cheap to clone.
 #[derive(Clone)]
@@ -32,6 +32,8 @@ pub struct ApiState {
     pub control: AgentControl,
     /// Tools and jobs.
     pub jobs: JobService,
+    /// Who may do what.
+    pub access: Access,
     /// The components that `/health` asks.
     pub health: Arc<[Arc<dyn HealthCheck>]>,
     /// Where state lives.

@@ -8,9 +8,9 @@ use axum::{
     response::Response,
 };
 
-use crate::metrics;
+use crate::{access::Caller, metrics};
 
-/// Logs method, path, status and duration, never the query, the headers or the body.
+/// Logs method, path, status, duration and the public id of the key that was shown, never the query, the headers or the body.
 ///
 /// For a stream, the duration is the time until its answer began.
 pub(crate) async fn record(request: Request, next: Next) -> Response {
@@ -21,6 +21,7 @@ pub(crate) async fn record(request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     let elapsed = started.elapsed();
     let status = response.status();
+    let key = response.extensions().get().and_then(Caller::key_id).map(|id| id.to_string());
     metrics::request(&method, route.as_deref(), status, elapsed);
     let duration_ms = elapsed.as_secs_f64() * 1_000.0;
     let route = route.as_deref().unwrap_or("unmatched");
@@ -31,6 +32,7 @@ pub(crate) async fn record(request: Request, next: Next) -> Response {
             url.path = path,
             http.response.status_code = status.as_u16(),
             duration_ms,
+            key.id = key,
             "request answered"
         );
     } else {
@@ -39,6 +41,7 @@ pub(crate) async fn record(request: Request, next: Next) -> Response {
             url.path = path,
             http.response.status_code = status.as_u16(),
             duration_ms,
+            key.id = key,
             "request answered"
         );
     }

@@ -7,6 +7,9 @@ use http::StatusCode;
 pub(crate) enum ProblemKind {
     MalformedJson,
     MalformedWebhook,
+    Unauthorized,
+    MissingScope,
+    NotYours,
     CrossSiteRequest,
     HostNotAllowed,
     NotFound,
@@ -36,9 +39,12 @@ pub(crate) enum ProblemKind {
 
 impl ProblemKind {
     /// Every kind that has a page.
-    pub(crate) const ALL: [Self; 23] = [
+    pub(crate) const ALL: [Self; 26] = [
         Self::MalformedJson,
         Self::MalformedWebhook,
+        Self::Unauthorized,
+        Self::MissingScope,
+        Self::NotYours,
         Self::CrossSiteRequest,
         Self::HostNotAllowed,
         Self::NotFound,
@@ -77,6 +83,26 @@ impl ProblemKind {
                 "The webhook is genuine and not understood",
                 "Its signature is right, but the body is not JSON or the id of the delivery is missing; `detail` says which. \
                  Senders that offer a choice must be told to send JSON.",
+            ),
+            Self::Unauthorized => (
+                "unauthorized",
+                StatusCode::UNAUTHORIZED,
+                "An API key is needed",
+                "Show a key as `Authorization: Bearer trk_…` or `X-API-Key: trk_…`; a browser logs in at `/`. Whoever runs \
+                 the service makes keys with `trackside token create`.",
+            ),
+            Self::MissingScope => (
+                "missing-scope",
+                StatusCode::FORBIDDEN,
+                "The API key does not allow this",
+                "`detail` names the scope that is missing. `trackside token create --scope …` makes a key that has it.",
+            ),
+            Self::NotYours => (
+                "not-yours",
+                StatusCode::FORBIDDEN,
+                "The API key does not reach this",
+                "The key is bound to some users, projects or tenants, and what was asked for is not theirs alone. Name one \
+                 of them in the request, or use a key that is not bound.",
             ),
             Self::CrossSiteRequest => (
                 "cross-site-request",

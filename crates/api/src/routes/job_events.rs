@@ -18,6 +18,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::jobs::{JobView, require};
 use crate::{
     ApiState,
+    access::{self, Caller, Owner},
     extract::{StrictPath, StrictQuery},
     problem::Problem,
     socket,
@@ -87,12 +88,17 @@ async fn all(State(state): State<ApiState>) -> Response {
 )]
 async fn web_socket(
     State(state): State<ApiState>,
+    caller: Caller,
     StrictQuery(query): StrictQuery<SocketQuery>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     let messages: BoxStream<'static, Message> = match query.job_id {
-        None => updates(state.clone()).boxed(),
+        None => {
+            caller.require(&Owner::default())?;
+            updates(state.clone()).boxed()
+        }
         Some(id) => {
+            access::require_job(&state, &caller, id).await?;
             let Resume(after) = Resume::after(query.last_event_id.as_deref())?;
             let operation = operation_of(&state, id).await?;
             state.progress.events(&operation, after).map(Message::from).boxed()

@@ -11,6 +11,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     ApiState,
+    access::{Caller, Owner},
     extract::{StrictPath, StrictQuery},
     problem::{Problem, ProblemKind},
 };
@@ -122,23 +123,27 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
 }
 
 /// Jobs, newest first
+///
+/// A key that is bound to users or projects sees their jobs only, and pages that may be shorter for it.
 #[utoipa::path(
     get, path = "/api/jobs", tag = "tools and jobs", operation_id = "list_jobs", params(JobsQuery),
     responses((status = OK, body = JobPage))
 )]
 async fn list(
     State(state): State<ApiState>,
+    caller: Caller,
     StrictQuery(query): StrictQuery<JobsQuery>,
 ) -> Result<Json<JobPage>, Problem> {
     let filter = JobFilter {
         tool: query.tool,
-        user_id: query.user_id,
+        user_id: caller.narrow(query.user_id)?,
         state: query.status.map(Into::into),
         since: query.since,
         until: query.until,
     };
     let page = state.jobs.list(&filter, query.cursor.as_deref(), query.limit.unwrap_or(DEFAULT_PAGE)).await?;
-    Ok(Json(JobPage { jobs: page.jobs.into_iter().map(Into::into).collect(), next_cursor: page.next }))
+    let own = page.jobs.into_iter().filter(|job| caller.reaches(&Owner::from(job)));
+    Ok(Json(JobPage { jobs: own.map(Into::into).collect(), next_cursor: page.next }))
 }
 
 /// A job and what became of it

@@ -10,6 +10,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     ApiState,
+    access::{Caller, Owner},
     extract::{StrictPath, StrictQuery},
     problem::Problem,
     wire::{self, TaskState},
@@ -66,6 +67,7 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
 )]
 async fn predecessors(
     State(state): State<ApiState>,
+    caller: Caller,
     StrictPath(id): StrictPath<TaskId>,
     StrictQuery(query): StrictQuery<PageQuery>,
 ) -> Result<Json<Predecessors>, Problem> {
@@ -78,6 +80,10 @@ async fn predecessors(
     let mut page = state.queues.predecessors(id, from, limit + 1).await?;
     let next_cursor = (page.len() > limit).then(|| (from + limit).to_string());
     page.truncate(limit);
+    for predecessor in &mut page {
+        // A flow may join the tasks of several users; a bound key learns of the others no more than that they are there.
+        predecessor.status.take_if(|status| !caller.reaches(&Owner::from(&*status)));
+    }
     Ok(Json(Predecessors { predecessors: page.into_iter().map(Into::into).collect(), next_cursor }))
 }
 

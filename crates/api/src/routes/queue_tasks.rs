@@ -1,6 +1,6 @@
 //! `/v1/queues/{queue}/tasks`: enqueue, and look at what is next.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{num::NonZeroU32, slice, time::Duration};
 
 use axum::{
     Json,
@@ -20,7 +20,9 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::queues::require;
 use crate::{
-    ApiState, drain,
+    ApiState,
+    access::{self, Caller},
+    drain,
     extract::{IdempotencyKey, OneOrMany, StrictJson, StrictPath, StrictQuery, replayed},
     middleware::correlation::RequestContext,
     problem::Problem,
@@ -179,6 +181,7 @@ async fn enqueue(
     State(state): State<ApiState>,
     StrictPath(queue): StrictPath<QueueName>,
     context: RequestContext,
+    caller: Caller,
     IdempotencyKey(key): IdempotencyKey,
     StrictJson(request): StrictJson<OneOrMany<EnqueueRequest>>,
 ) -> Result<Response, Problem> {
@@ -186,6 +189,7 @@ async fn enqueue(
         OneOrMany::One(request) => {
             let durability = request.durability.unwrap_or_else(|| state.queues.config().durability);
             let task = request.into_task(&queue, &context, key, &[])?;
+            access::require_new(&state, &caller, slice::from_ref(&task)).await?;
             let added = state.queues.enqueue_one_durably(&queue, task, durability).await;
             let added = added.map_err(|error| drain::refused(&state, &queue, 1, error))?;
             let location = [(header::LOCATION, format!("/v1/tasks/{}", added.id))];
@@ -201,6 +205,7 @@ async fn enqueue(
                 ids.push(task.id);
                 tasks.push(task);
             }
+            access::require_new(&state, &caller, &tasks).await?;
             let count = tasks.len();
             let added = state.queues.enqueue_durably(&queue, tasks, durability).await;
             let added = added.map_err(|error| drain::refused(&state, &queue, count, error))?;

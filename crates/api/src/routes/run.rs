@@ -13,6 +13,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     ApiState,
+    access::{Caller, Owner},
     extract::{IdempotencyKey, StrictJson, replayed},
     middleware::correlation::RequestContext,
     problem::Problem,
@@ -69,9 +70,12 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
 async fn run(
     State(state): State<ApiState>,
     context: RequestContext,
+    caller: Caller,
     IdempotencyKey(idempotency_key): IdempotencyKey,
     StrictJson(request): StrictJson<Request>,
 ) -> Result<Response, Problem> {
+    let user = request.user_id.as_ref().map(UserId::as_str);
+    caller.require(&Owner { user, project: request.project_id.as_deref(), tenant: None })?;
     let wanted = trackside_jobs::RunRequest {
         tool: request.tool,
         params: request.params.unwrap_or_default().into(),

@@ -59,6 +59,8 @@ const OPERATIONS: &[&str] = &[
     "GET /v1/tasks/{id}/predecessors",
     "PATCH /v1/progress/{id}",
     "POST /api/run",
+    "POST /login",
+    "POST /logout",
     "POST /v1/agents/{user_id}/pause",
     "POST /v1/agents/{user_id}/resume",
     "POST /v1/agents/{user_id}/status",
@@ -92,7 +94,7 @@ const OPERATIONS: &[&str] = &[
     "PUT /v1/schedules/{name}",
 ];
 
-fn operations(document: &Value) -> Vec<(String, &Value)> {
+pub(crate) fn operations(document: &Value) -> Vec<(String, &Value)> {
     let paths = document["paths"].as_object().unwrap();
     let of_path = |(path, item): (&String, &'_ Value)| {
         let methods: Vec<String> = item.as_object().unwrap().keys().cloned().collect();

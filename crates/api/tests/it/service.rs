@@ -10,7 +10,7 @@ use reqwest::{Client, RequestBuilder, Response};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio_util::sync::{CancellationToken, DropGuard};
-use trackside_api::{ApiConfig, ApiState, BuildInfo, MetricsSource, StoreInfo, StoreKind, router};
+use trackside_api::{Access, ApiConfig, ApiState, BuildInfo, MetricsSource, StoreInfo, StoreKind, router};
 use trackside_cache::{CacheManager, MemoryCacheStore};
 use trackside_control::{AgentControl, MemoryControlBus};
 use trackside_core::{Clock, SystemClock, Timestamp};
@@ -105,6 +105,7 @@ pub(crate) async fn setup_of(queues: Arc<dyn QueueStore>, progress: Arc<dyn Prog
     let state = ApiState {
         schedules: Schedules::new(Arc::new(MemoryScheduleStore::new(Arc::new(SystemClock::default()))), queues.clone()),
         webhooks: Arc::default(),
+        access: Access::Anyone,
         queues,
         monitor: monitor.handle(),
         progress,
