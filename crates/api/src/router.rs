@@ -89,7 +89,8 @@ fn waiting() -> OpenApiRouter<ApiState> {
 #[cfg(test)]
 pub(crate) fn documented_routes() -> Vec<(String, String)> {
     let mut document = answering_at_once().merge(waiting()).into_openapi();
-    let of_path = |(path, item)| openapi::operations(item).map(move |(method, _)| (method.to_owned(), String::clone(path)));
+    let of_path =
+        |(path, item)| openapi::operations(item).map(move |(method, _)| (method.to_owned(), String::clone(path)));
     document.paths.paths.iter_mut().flat_map(of_path).collect()
 }
 

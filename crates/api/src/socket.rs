@@ -15,6 +15,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{
     ApiState,
+    access::Caller,
     metrics::OpenStream,
     problem::{Problem, ProblemKind},
     sse::Message,
@@ -41,17 +42,18 @@ pub(crate) fn not_an_upgrade(rejection: WebSocketUpgradeRejection) -> Problem {
     Problem::new(ProblemKind::of_status(status)).with_detail(detail)
 }
 
-/// Sends `messages` until they end, the client leaves or the service shuts down.
+/// Sends `messages` until they end, the client leaves, its key is revoked or the service shuts down.
 pub(crate) fn stream(
     state: &ApiState,
+    caller: &Caller,
     route: &'static str,
     upgrade: WebSocketUpgrade,
     messages: impl Stream<Item = Message> + Send + Unpin + 'static,
 ) -> Response {
-    let state = state.clone();
+    let (state, gone) = (state.clone(), caller.gone());
     upgrade.max_message_size(MAX_INBOUND_BYTES).on_upgrade(move |socket| async move {
         let _counted = OpenStream::count(route);
-        if let Err(error) = send_all(&state, socket, messages).await {
+        if let Err(error) = send_all(&state, socket, messages, gone).await {
             tracing::debug!(http.route = route, %error, "a web socket broke");
         }
     })
@@ -61,12 +63,15 @@ async fn send_all(
     state: &ApiState,
     mut socket: WebSocket,
     mut messages: impl Stream<Item = Message> + Unpin,
+    gone: impl Future<Output = ()>,
 ) -> Result<(), axum::Error> {
     let mut heartbeat = interval(state.config.heartbeat);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    tokio::pin!(gone);
     loop {
         tokio::select! {
             () = state.shutdown.cancelled() => return close(socket, close_code::AWAY, "shutting down").await,
+            () = &mut gone => return close(socket, close_code::POLICY, "the key is revoked or over").await,
             message = messages.next() => match message {
                 Some(message) => socket.send(ws::Message::Text(message.into_frame().into())).await?,
                 None => return close(socket, close_code::NORMAL, "end").await,

@@ -1,6 +1,7 @@
 //! The command line.
 
 pub(crate) mod queue;
+pub(crate) mod token;
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -34,6 +35,8 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Look at queues, add tasks, and look after dead letters.
     Queue(queue::QueueArgs),
+    /// Make, list and revoke API keys.
+    Token(token::TokenArgs),
     /// Look at the settings.
     Config {
         #[command(subcommand)]

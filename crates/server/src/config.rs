@@ -48,6 +48,8 @@ pub(crate) struct Config {
 pub(crate) struct Server {
     pub(crate) listen: SocketAddr,
     pub(crate) allow_insecure: bool,
+    /// Empty means that no keys are asked for.
+    pub(crate) api_keys_file: PathBuf,
     pub(crate) allowed_hosts: Vec<String>,
     pub(crate) request_timeout_ms: u64,
     pub(crate) max_body_bytes: usize,
@@ -163,4 +165,13 @@ pub(crate) enum LogFormat {
     Auto,
     Pretty,
     Json,
+}
+
+// === impl Server ===
+
+impl Server {
+    /// Whether callers need an API key.
+    pub(crate) fn asks_for_keys(&self) -> bool {
+        !self.api_keys_file.as_os_str().is_empty()
+    }
 }

@@ -7,6 +7,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
+use trackside_api::Access;
 
 use crate::{
     cli::DemoArgs,
@@ -29,7 +30,7 @@ pub(crate) async fn run(args: &DemoArgs) -> Result<(), Failure> {
     let program = Program::start(&config, parts, &stop)?;
     let metrics = Arc::new(telemetry::Metrics(telemetry.metrics()));
     let served = async {
-        let served = serve::http(&config, program.parts(), metrics, listener, &stop).await;
+        let served = serve::http(&config, program.parts(), Access::Anyone, metrics, listener, &stop).await;
         stop.cancel();
         served
     };

@@ -8,6 +8,7 @@ mod config_command;
 mod demo;
 mod failure;
 mod healthcheck;
+mod keys_file;
 mod outgoing;
 mod output;
 mod program;
@@ -16,6 +17,7 @@ mod serve;
 mod shutdown;
 mod startup_log;
 mod telemetry;
+mod token_command;
 mod traced;
 mod wiring;
 mod worker;
@@ -49,6 +51,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         }
         Command::Demo(args) => block_on(demo::run(args)),
         Command::Queue(args) => block_on(queue_command::run(args)),
+        Command::Token(args) => token_command::run(args),
         Command::Config { command } => config_command::run(command),
         Command::Healthcheck(args) => block_on(async { Ok(healthcheck::run(args).await?) }),
         Command::Completions { shell } => {

@@ -6,13 +6,14 @@ use anyhow::Context;
 use async_trait::async_trait;
 use tokio::{net::TcpListener, time::timeout};
 use tokio_util::sync::CancellationToken;
-use trackside_api::{AllowedHosts, ApiConfig, ApiState, BuildInfo, MetricsSource, RedisView};
+use trackside_api::{Access, AllowedHosts, ApiConfig, ApiState, BuildInfo, MetricsSource, RedisView};
 use trackside_core::{HealthCheck, Timestamp};
 use trackside_redis::{RedisService, ServerInfo};
 
 use crate::{
     config::{Config, Loaded, webhooks},
     failure::Failure,
+    keys_file::{Follower, KeysFile},
     program::Program,
     shutdown, startup_log, telemetry,
     wiring::{self, Parts},
@@ -26,6 +27,7 @@ pub(crate) async fn run(loaded: Loaded) -> Result<(), Failure> {
     let config = loaded.config;
     let telemetry = telemetry::init(&config)?;
     let parts = wiring::assemble(&config).await?;
+    let (access, follower) = access(&config).map_err(Failure::settings)?;
     let listener = listen(config.server.listen).await?;
     let address = listener.local_addr().context("the address that is listened on")?;
     let stop = CancellationToken::new();
@@ -34,12 +36,28 @@ pub(crate) async fn run(loaded: Loaded) -> Result<(), Failure> {
     startup_log::serve(&config, &parts, address);
     let program = Program::start(&config, parts, &stop)?;
     let metrics = Arc::new(telemetry::Metrics(telemetry.metrics()));
-    let served = http(&config, program.parts(), metrics, listener, &stop).await;
+    let following = follower.map(|follower| tokio::spawn(follower.run(stop.clone())));
+    let served = http(&config, program.parts(), access, metrics, listener, &stop).await;
     // The service may have ended by itself; the rest follows it.
     stop.cancel();
+    if let Some(following) = following {
+        following.await.context("the follower of the API keys")?;
+    }
     program.end().await;
     telemetry::end(telemetry).await;
     Ok(served?)
+}
+
+/// Whether callers need keys, and what brings changes of the keys while the service runs.
+///
+/// # Errors
+/// When the keys cannot be read: a service that should ask for keys never starts without.
+fn access(config: &Config) -> anyhow::Result<(Access, Option<Follower>)> {
+    if !config.server.asks_for_keys() {
+        return Ok((Access::Anyone, None));
+    }
+    let (access, follower) = KeysFile::at(&config.server.api_keys_file).serve()?;
+    Ok((access, Some(follower)))
 }
 
 /// Binds the address.
@@ -53,11 +71,12 @@ pub(crate) async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
 pub(crate) async fn http(
     config: &Config,
     parts: &Parts,
+    access: Access,
     metrics: Arc<dyn MetricsSource>,
     listener: TcpListener,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
-    let router = trackside_api::router(state(config, parts, metrics, stop)?);
+    let router = trackside_api::router(state(config, parts, access, metrics, stop)?);
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     let server = axum::serve(listener, service).with_graceful_shutdown(stop.clone().cancelled_owned()).into_future();
     tokio::pin!(server);
@@ -79,15 +98,19 @@ pub(crate) async fn http(
 pub(crate) fn state(
     config: &Config,
     parts: &Parts,
+    access: Access,
     metrics: Arc<dyn MetricsSource>,
     stop: &CancellationToken,
 ) -> anyhow::Result<ApiState> {
     let mut health: Vec<Arc<dyn HealthCheck>> = vec![Arc::new(parts.jobs.clone())];
     health.extend(parts.redis.clone().map(|redis| Arc::new(redis) as Arc<dyn HealthCheck>));
+    let sources = webhooks::sources(config)?;
+    let config = api_config(config, access.asks_for_keys());
     Ok(ApiState {
+        access,
         queues: parts.queues.clone(),
         schedules: parts.schedules.clone(),
-        webhooks: Arc::new(webhooks::sources(config)?),
+        webhooks: Arc::new(sources),
         monitor: parts.monitor.handle(),
         progress: parts.progress.clone(),
         cache: parts.cache.clone(),
@@ -99,11 +122,11 @@ pub(crate) fn state(
         metrics,
         shutdown: stop.clone(),
         build: BuildInfo { version: env!("CARGO_PKG_VERSION"), started_at: Timestamp::now() },
-        config: Arc::new(api_config(config)),
+        config: Arc::new(config),
     })
 }
 
-fn api_config(config: &Config) -> ApiConfig {
+fn api_config(config: &Config, asks_for_keys: bool) -> ApiConfig {
     let server = &config.server;
     let also = server.allowed_hosts.clone();
     ApiConfig {
@@ -112,8 +135,9 @@ fn api_config(config: &Config) -> ApiConfig {
         heartbeat: Duration::from_millis(server.heartbeat_ms),
         scale_up_above: config.monitor.scale_up_above,
         scale_down_below: config.monitor.scale_down_below,
-        // Beyond loopback, whatever stands in front decides under which names the service is known.
-        allowed_hosts: if server.listen.ip().is_loopback() {
+        // A name that leads here is of no use without a key. Beyond loopback and without keys, whatever stands in front
+        // decides under which names the service is known.
+        allowed_hosts: if server.listen.ip().is_loopback() && !asks_for_keys {
             AllowedHosts::Loopback { also }
         } else {
             AllowedHosts::Any

@@ -8,7 +8,13 @@ use crate::{config::Config, wiring::Parts, worker};
 pub(crate) fn serve(config: &Config, parts: &Parts, address: SocketAddr) {
     stores(parts);
     workers(config, parts);
-    if !address.ip().is_loopback() {
+    if config.server.asks_for_keys() {
+        let file = config.server.api_keys_file.display().to_string();
+        tracing::info!(keys.file = file, "callers need an API key of {file}");
+        if !address.ip().is_loopback() {
+            tracing::warn!("keys travel in the clear: let a proxy in front of the service speak TLS");
+        }
+    } else if !address.ip().is_loopback() {
         tracing::warn!(
             http.address = %address,
             "listening beyond loopback without credentials: whoever reaches this address may run tools"

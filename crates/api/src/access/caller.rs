@@ -1,12 +1,13 @@
 //! Who asks.
 
-use std::sync::Arc;
+use std::{future::pending, sync::Arc};
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
-use trackside_core::UserId;
+use tokio::{sync::watch, time::sleep};
+use trackside_core::{Timestamp, UserId};
 
-use super::{ApiKey, ApiKeyId, Owner};
+use super::{ApiKey, ApiKeyId, KeyRing, Owner};
 use crate::problem::{Problem, ProblemKind};
 
 /// Who asks: what `middleware/keys.rs` found out about a request.
@@ -14,8 +15,8 @@ use crate::problem::{Problem, ProblemKind};
 pub(crate) enum Caller {
     /// Whoever reaches the service, which asks for no keys, or not for this route.
     Anyone,
-    /// Who showed this key.
-    Key(Arc<ApiKey>),
+    /// Who showed this key, one of those that there are at the moment.
+    Key(Arc<ApiKey>, watch::Receiver<Arc<KeyRing>>),
 }
 
 // === impl Caller ===
@@ -24,16 +25,37 @@ impl Caller {
     /// The key, when it reaches only the things of some.
     pub(crate) fn bound(&self) -> Option<&ApiKey> {
         match self {
-            Self::Key(key) if key.binding().is_bound() => Some(key),
-            Self::Key(_) | Self::Anyone => None,
+            Self::Key(key, _) if key.binding().is_bound() => Some(key),
+            Self::Key(..) | Self::Anyone => None,
         }
     }
 
     /// The public id of the key, for the log.
     pub(crate) fn key_id(&self) -> Option<ApiKeyId> {
         match self {
-            Self::Key(key) => Some(key.id()),
+            Self::Key(key, _) => Some(key.id()),
             Self::Anyone => None,
+        }
+    }
+
+    /// Ends when the key is revoked or over: what goes on for longer than a request must end then.
+    pub(crate) fn gone(&self) -> impl Future<Output = ()> + Send + use<> {
+        let shown = match self {
+            Self::Key(key, keys) => Some((Arc::clone(key), keys.clone())),
+            Self::Anyone => None,
+        };
+        async move {
+            let Some((key, mut keys)) = shown else { return pending().await };
+            loop {
+                let left = match keys.borrow_and_update().holds(&key, Timestamp::now()) {
+                    Some(left) => left,
+                    None => return,
+                };
+                tokio::select! {
+                    changed = keys.changed() => if changed.is_err() { pending::<()>().await },
+                    () = sleep(left) => {}
+                }
+            }
         }
     }
 

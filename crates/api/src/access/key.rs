@@ -5,10 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use trackside_core::Timestamp;
 
-use super::{
-    ApiKeyId, ApiKeySecret, Owner,
-    secret::KeyHash,
-};
+use super::{ApiKeyId, ApiKeySecret, Owner, secret::KeyHash};
 
 /// What a key may do.
 ///
@@ -159,8 +156,7 @@ impl Binding {
 
     /// Whether what belongs to these is within reach.
     pub(crate) fn reaches(&self, owner: &Owner<'_>) -> bool {
-        let kinds =
-            [(&self.users, owner.user), (&self.projects, owner.project), (&self.tenants, owner.tenant)];
+        let kinds = [(&self.users, owner.user), (&self.projects, owner.project), (&self.tenants, owner.tenant)];
         let is_named = |(names, value): &(&BTreeSet<String>, Option<&str>)| value.is_some_and(|it| names.contains(it));
         let is_foreign = |(names, value): &(&BTreeSet<String>, Option<&str>)| {
             !names.is_empty() && value.is_some_and(|it| !names.contains(it))
@@ -229,6 +225,16 @@ impl ApiKey {
         self.expires_at.is_some_and(|end| end <= now)
     }
 
+    /// From when on it is not accepted any more.
+    pub(super) const fn expires_at(&self) -> Option<Timestamp> {
+        self.expires_at
+    }
+
+    /// Whether a later record of it has the same secret.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.hash.is(&other.hash)
+    }
+
     pub(super) fn is_shown_by(&self, secret: &ApiKeySecret) -> bool {
         self.hash.is(&secret.hash())
     }
@@ -267,11 +273,9 @@ mod tests {
             projects: ["p1".to_owned(), "p2".to_owned()].into(),
             tenants: BTreeSet::new(),
         };
-        for within in [
-            of(Some("ada"), None, None),
-            of(None, Some("p2"), None),
-            of(Some("ada"), Some("p1"), Some("whoever")),
-        ] {
+        for within in
+            [of(Some("ada"), None, None), of(None, Some("p2"), None), of(Some("ada"), Some("p1"), Some("whoever"))]
+        {
             assert!(binding.reaches(&within), "{within:?}");
         }
         for foreign in [

@@ -7,7 +7,11 @@ use trackside_jobs::JobRecord;
 use trackside_queue::{NewTask, TaskOptions, TaskStatus};
 
 use super::Caller;
-use crate::{ApiState, problem::Problem, routes::{jobs, tasks}};
+use crate::{
+    ApiState,
+    problem::Problem,
+    routes::{jobs, tasks},
+};
 
 /// Whose a thing is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -59,7 +63,6 @@ impl<'a> From<&'a TaskOptions> for Owner<'a> {
         Self { user, project: task.project_id.as_deref(), tenant: task.tenant_id.as_deref() }
     }
 }
-
 
 impl<'a> From<&'a TaskStatus> for Owner<'a> {
     fn from(task: &'a TaskStatus) -> Self {

@@ -1,6 +1,6 @@
 //! The keys that there are.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use trackside_core::Timestamp;
 
@@ -62,6 +62,15 @@ impl KeyRing {
         self.keys.is_empty()
     }
 
+    /// How long a key that was shown is good for, at most a day; `None` when it is not good any more.
+    pub(crate) fn holds(&self, key: &ApiKey, now: Timestamp) -> Option<Duration> {
+        const LOOK_AGAIN: Duration = Duration::from_secs(86_400);
+        let known = self.keys.get(&key.id()).filter(|known| known.is_same(key))?;
+        let Some(end) = known.expires_at() else { return Some(LOOK_AGAIN) };
+        let left = Duration::from_millis(end.millis_since(now));
+        (!known.is_over(now)).then(|| left.min(LOOK_AGAIN))
+    }
+
     /// The key that was shown. Its id finds it, which is no secret; the rest is compared in constant time.
     pub(crate) fn find(&self, shown: &str, now: Timestamp) -> Result<Arc<ApiKey>, NoKey> {
         let secret: ApiKeySecret = shown.parse().map_err(|_| NoKey::Malformed)?;
@@ -86,10 +95,17 @@ mod tests {
         let at = Timestamp::from_millis;
         assert_eq!(ring.find(mine.expose(), at(999)).unwrap().name(), "mine");
         assert_eq!(ring.find(mine.expose(), at(1_000)).unwrap_err(), NoKey::Expired);
+        let key = ring.find(mine.expose(), at(0)).unwrap();
+        assert_eq!(ring.holds(&key, at(999)), Some(Duration::from_millis(1)));
+        assert_eq!(ring.holds(&key, at(1_000)), None);
+        assert_eq!(KeyRing::default().holds(&key, at(0)), None);
         assert_eq!(ring.find(other.expose(), at(0)).unwrap_err(), NoKey::Unknown);
         assert_eq!(ring.find(&mine.expose()[..40], at(0)).unwrap_err(), NoKey::Malformed);
         // The id of a key with another secret.
-        let forged = ApiKeyRecord { sha256: ApiKeyRecord::new("x", &other, &[], Binding::default(), None).sha256, ..record.clone() };
+        let forged = ApiKeyRecord {
+            sha256: ApiKeyRecord::new("x", &other, &[], Binding::default(), None).sha256,
+            ..record.clone()
+        };
         assert_eq!(KeyRing::new([forged]).unwrap().find(mine.expose(), at(0)).unwrap_err(), NoKey::Unknown);
         assert!(matches!(KeyRing::new([record.clone(), record]).unwrap_err(), InvalidKey::Twice(_)));
     }

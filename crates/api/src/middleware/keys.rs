@@ -1,11 +1,15 @@
 //! Holds callers to what `access/table.rs` asks of them.
 
+use std::sync::Arc;
+
 use axum::{
     RequestExt as _,
+    body::Body,
     extract::{MatchedPath, RawPathParams, Request, State},
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use futures::StreamExt as _;
 use http::{HeaderValue, header};
 use trackside_core::{TaskId, Timestamp};
 
@@ -31,12 +35,24 @@ pub(crate) async fn check(State(state): State<ApiState>, mut request: Request, n
     let mut response = match hold(&state, &caller, &mut request).await {
         Ok(()) => {
             request.extensions_mut().insert(caller.clone());
-            next.run(request).await
+            ending_with_the_key(next.run(request).await, &caller)
         }
         Err(problem) => problem.into_response(),
     };
     response.extensions_mut().insert(caller);
     response
+}
+
+/// A stream does not outlive the key that opened it. (A socket sees to that itself.)
+fn ending_with_the_key(response: Response, caller: &Caller) -> Response {
+    let is_stream = response.headers().get(header::CONTENT_TYPE).is_some_and(|it| it == "text/event-stream");
+    match caller {
+        Caller::Key(..) if is_stream => {
+            let gone = Box::pin(caller.gone());
+            response.map(|body| Body::from_stream(body.into_data_stream().take_until(gone)))
+        }
+        Caller::Key(..) | Caller::Anyone => response,
+    }
 }
 
 /// Who asks; a key that is no good is refused, also where none is needed.
@@ -49,12 +65,14 @@ fn identify(state: &ApiState, request: &Request) -> Result<Caller, Problem> {
             Some(Guard::Key(..)) => Err(refused("this address needs an API key: Authorization: Bearer trk_…")),
         };
     };
-    let ring: std::sync::Arc<KeyRing> = std::sync::Arc::clone(&keys.borrow());
+    let ring: Arc<KeyRing> = Arc::clone(&keys.borrow());
     match (ring.find(shown, Timestamp::now()), guard) {
-        (Ok(key), _) => Ok(Caller::Key(key)),
+        (Ok(key), _) => Ok(Caller::Key(key, keys.clone())),
         // A browser with an old cookie must still reach the page that takes a new key, and a probe needs none.
         (Err(_), None | Some(Guard::Open)) => Ok(Caller::Anyone),
-        (Err(NoKey::Malformed), _) => Err(refused("what was shown is no whole API key: a character is missing or wrong")),
+        (Err(NoKey::Malformed), _) => {
+            Err(refused("what was shown is no whole API key: a character is missing or wrong"))
+        }
         (Err(NoKey::Unknown), _) => Err(refused("there is no such API key, or not any more")),
         (Err(NoKey::Expired), _) => Err(refused("the API key has expired")),
     }
@@ -72,7 +90,7 @@ fn guard_of(request: &Request) -> Option<Guard> {
 
 /// Refuses what the caller's key does not allow.
 async fn hold(state: &ApiState, caller: &Caller, request: &mut Request) -> Result<(), Problem> {
-    let Caller::Key(key) = caller else { return Ok(()) };
+    let Caller::Key(key, _) = caller else { return Ok(()) };
     let Some(Guard::Key(scope, reach)) = guard_of(request) else { return Ok(()) };
     if !key.may(scope) {
         return Err(lacking(scope));

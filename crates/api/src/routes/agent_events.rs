@@ -15,6 +15,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::agents::AgentView;
 use crate::{
     ApiState,
+    access::Caller,
     extract::StrictPath,
     problem::Problem,
     socket,
@@ -54,12 +55,13 @@ async fn events(State(state): State<ApiState>, StrictPath(user): StrictPath<User
 )]
 async fn web_socket(
     State(state): State<ApiState>,
+    caller: Caller,
     StrictPath(user): StrictPath<UserId>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     let scope = BrakeScope::user(&user)?;
     let upgrade = upgrade.map_err(socket::not_an_upgrade)?;
-    Ok(socket::stream(&state, SOCKET_ROUTE, upgrade, follow(state.clone(), user, scope).boxed()))
+    Ok(socket::stream(&state, &caller, SOCKET_ROUTE, upgrade, follow(state.clone(), user, scope).boxed()))
 }
 
 /// The subscription comes before the snapshot, so that nothing falls between the two.

@@ -105,7 +105,7 @@ async fn web_socket(
         }
     };
     let upgrade = upgrade.map_err(socket::not_an_upgrade)?;
-    Ok(socket::stream(&state, SOCKET_ROUTE, upgrade, messages))
+    Ok(socket::stream(&state, &caller, SOCKET_ROUTE, upgrade, messages))
 }
 
 /// The operation of a job, brought back when it was forgotten before the job was.

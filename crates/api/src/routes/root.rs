@@ -14,7 +14,8 @@ use crate::{
 };
 
 /// No script, no other host: the pages are plain.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
+const CONTENT_SECURITY_POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
 
 /// The same, for the page that has forms.
 const WITH_FORMS: &str =
@@ -74,7 +75,11 @@ async fn problem(StrictPath(slug): StrictPath<String>) -> Result<Response, Probl
     let kind = ProblemKind::ALL.into_iter().find(|kind| kind.slug() == slug);
     let kind = kind.ok_or_else(|| Problem::not_found("problem", &slug))?;
     let (title, status, advice) = (kind.title(), kind.status().as_u16(), kind.advice().replace('<', "&lt;"));
-    Ok(page(title, &format!("<h1>{title}</h1><p><code>{slug}</code>, status {status}</p><p>{advice}</p>"), CONTENT_SECURITY_POLICY))
+    Ok(page(
+        title,
+        &format!("<h1>{title}</h1><p><code>{slug}</code>, status {status}</p><p>{advice}</p>"),
+        CONTENT_SECURITY_POLICY,
+    ))
 }
 
 fn page(title: &str, body: &str, policy: &'static str) -> Response {

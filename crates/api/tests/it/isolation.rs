@@ -23,7 +23,8 @@ impl Things {
     /// Made with a key that may do everything.
     async fn make(service: &Guarded, all: &str, user: &'static str, project: &'static str) -> Self {
         let owner = json!({"user_id": user, "project_id": project});
-        let mut task = json!({"kind": "secret.kind", "payload": {"secret": user}, "tenant_id": format!("{user}-tenant")});
+        let mut task =
+            json!({"kind": "secret.kind", "payload": {"secret": user}, "tenant_id": format!("{user}-tenant")});
         let mut run = json!({"tool": "greet", "params": {"who": user}});
         for it in [&mut task, &mut run] {
             it.as_object_mut().unwrap().extend(owner.as_object().unwrap().clone());

@@ -149,7 +149,8 @@ async fn a_key_is_taken_from_either_header_and_lets_in_until_it_is_revoked_or_ov
     let session = get(&service).header("authorization", "Bearer trs1_AAAA").send().await.unwrap();
     assert_eq!(session.headers()["www-authenticate"], "Bearer realm=\"trackside\"");
     problem(session, 401, "unauthorized").await;
-    let both = get(&service).header("authorization", "Bearer trs1_AAAA").header("x-api-key", &key).send().await.unwrap();
+    let both =
+        get(&service).header("authorization", "Bearer trs1_AAAA").header("x-api-key", &key).send().await.unwrap();
     assert_eq!(both.status(), 200);
     let slipped = service.ask("GET /v1/queues", Some(&key[..key.len() - 1]), &json!(null)).await;
     assert!(slipped.1["detail"].as_str().unwrap().contains("missing or wrong"), "{slipped:?}");
@@ -185,13 +186,29 @@ async fn a_browser_logs_in_at_the_page_and_keeps_its_key_out_of_reach_of_scripts
     let other_site = login().header("sec-fetch-site", "cross-site").send().await.unwrap();
     problem(other_site, 403, "cross-site-request").await;
 
-    let with_cookie = |path: &str| browser.get(format!("{url}{path}")).header("cookie", cookie.split(';').next().unwrap());
+    let with_cookie =
+        |path: &str| browser.get(format!("{url}{path}")).header("cookie", cookie.split(';').next().unwrap());
     assert_eq!(with_cookie("/v1/queues").send().await.unwrap().status(), 200);
     let mut stream = with_cookie("/api/jobs/events").send().await.unwrap();
     assert_eq!(stream.status(), 200);
     assert!(stream.chunk().await.unwrap().is_some());
     let forgotten = browser.post(format!("{url}/logout")).send().await.unwrap();
     assert!(forgotten.headers()["set-cookie"].to_str().unwrap().contains("Max-Age=0"));
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_the_key_that_opened_it() {
+    let mut service = Guarded::start().await;
+    let key = service.key(&[Scope::Read], Binding::default());
+    let mut stream = service.service.get("/api/jobs/events").header("x-api-key", &key).send().await.unwrap();
+    assert!(stream.chunk().await.unwrap().is_some());
+    // Another key changes nothing, and its own end ends the stream.
+    let other = service.key(&[Scope::Read], Binding::default());
+    let mut still = service.service.get("/api/jobs/events").header("x-api-key", &other).send().await.unwrap();
+    service.records.remove(0);
+    service.renew();
+    while stream.chunk().await.unwrap().is_some() {}
+    assert!(still.chunk().await.unwrap().is_some());
 }
 
 #[tokio::test]

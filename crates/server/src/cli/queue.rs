@@ -18,7 +18,7 @@ pub(crate) struct QueueArgs {
 /// Where the queues are.
 #[derive(Debug, Args)]
 pub(crate) struct ReachArgs {
-    /// A running service, over http or https (SSL_CERT_FILE names other authorities); without it, the configured Redis is used directly, where there is one
+    /// A running service, over http or https (SSL_CERT_FILE names other authorities), with the API key in TRACKSIDE_API_KEY where it asks for one; without it, the configured Redis is used directly, where there is one
     /// [env: TRACKSIDE_URL] [default: http://127.0.0.1:8080]
     #[arg(long, value_name = "URL", global = true, conflicts_with = "redis_url")]
     pub(crate) url: Option<String>,

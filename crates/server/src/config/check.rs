@@ -12,9 +12,10 @@ use crate::alerts;
 pub(super) fn check(config: &Config) -> anyhow::Result<()> {
     let Config { server, queue, monitor, worker, scheduler, redis, history, .. } = config;
     ensure!(
-        server.listen.ip().is_loopback() || server.allow_insecure,
-        "server.listen = {}: without credentials the service listens on loopback only; \
-         set server.allow_insecure = true when something in front of it checks callers",
+        server.listen.ip().is_loopback() || server.asks_for_keys() || server.allow_insecure,
+        "server.listen = {}: without credentials the service listens on loopback only; make API keys with \
+         `trackside token create` and name their file as server.api_keys_file (TRACKSIDE_API_KEYS_FILE), or set \
+         server.allow_insecure = true when something in front of the service checks callers",
         server.listen
     );
     ensure!(worker.concurrency > 0, "worker.concurrency must be at least 1; use --no-worker to run no tasks");

@@ -16,7 +16,7 @@ use super::{
 };
 
 /// Environment variables with a short name of their own, and the keys they set.
-const SHORT_NAMES: [(&str, &str); 10] = [
+const SHORT_NAMES: [(&str, &str); 11] = [
     ("REDIS_URL", "redis.url"),
     ("TRACKSIDE_REDIS_URL", "redis.url"),
     ("TRACKSIDE_CACHE_REDIS_URL", "cache.redis_url"),
@@ -27,12 +27,12 @@ const SHORT_NAMES: [(&str, &str); 10] = [
     ("TRACKSIDE_LOG", "log.filter"),
     ("TRACKSIDE_LOG_FORMAT", "log.format"),
     ("TRACKSIDE_ALLOWED_HOSTS", "server.allowed_hosts"),
+    ("TRACKSIDE_API_KEYS_FILE", "server.api_keys_file"),
 ];
 
 /// Read by the loader or a command itself, or set for the commands of jobs, and not a setting.
-const NOT_SETTINGS: [&str; 4] = ["TRACKSIDE_CONFIG", "TRACKSIDE_URL", "TRACKSIDE_JOB_ID", "TRACKSIDE_CORRELATION_ID"];
-/// Settled names of parts that this version does not have; silence would be worse than a refusal.
-const NOT_YET: [&str; 1] = ["TRACKSIDE_API_KEYS_FILE"];
+const NOT_SETTINGS: [&str; 5] =
+    ["TRACKSIDE_CONFIG", "TRACKSIDE_URL", "TRACKSIDE_API_KEY", "TRACKSIDE_JOB_ID", "TRACKSIDE_CORRELATION_ID"];
 /// Prefix of what the test suite passes to itself.
 const TEST_PREFIX: &str = "TRACKSIDE_TEST_";
 /// Keys whose value may stand in a file, named by the variable with `_FILE` behind it.
@@ -64,9 +64,6 @@ pub(super) fn environment_layers(environment: &BTreeMap<String, String>) -> anyh
         };
         if short(name) || NOT_SETTINGS.contains(&name.as_str()) || name.starts_with(TEST_PREFIX) {
             continue;
-        }
-        if NOT_YET.contains(&name.as_str()) {
-            return Err(anyhow!("{name} is set, but this version has no such part; unset it"));
         }
         let key = name.trim_start_matches("TRACKSIDE_").to_lowercase().replace("__", ".");
         let layer_name = format!("environment variable {name}");

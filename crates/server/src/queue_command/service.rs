@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tower_service::Service as _;
-use trackside_api::MetricsSource;
+use trackside_api::{Access, MetricsSource};
 
 use crate::{
     cli::queue::ReachArgs,
@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Takes requests as the HTTP API does.
 pub(super) enum Service {
     /// Somewhere else.
-    Running { client: Box<Client>, url: String },
+    Running { client: Box<Client>, url: String, key: Option<HeaderValue> },
     /// In this process.
     Own(Box<Own>),
 }
@@ -82,8 +82,8 @@ impl Service {
         config.history.database_url = SecretString::from(String::new());
         let parts = wiring::assemble(&config).await.map_err(Failure::settings)?;
         parts.require_redis().await.map_err(Failure::unavailable)?;
-        let state =
-            serve::state(&config, &parts, Arc::new(NoMetrics), &CancellationToken::new()).map_err(Failure::settings)?;
+        let state = serve::state(&config, &parts, Access::Anyone, Arc::new(NoMetrics), &CancellationToken::new());
+        let state = state.map_err(Failure::settings)?;
         let router = trackside_api::router(state);
         Ok(Self::Own(Box::new(Own { router, parts, _folder: folder })))
     }
@@ -96,7 +96,7 @@ impl Service {
         })?;
         let client = outgoing::authorities(&uri).and_then(|roots| outgoing::client(roots, 1));
         let client = client.context("the address of the service").map_err(Failure::settings)?;
-        Ok(Self::Running { client: Box::new(client), url })
+        Ok(Self::Running { client: Box::new(client), url, key: key()? })
     }
 
     /// The text of a successful answer.
@@ -112,8 +112,9 @@ impl Service {
         body: Option<String>,
     ) -> Result<Result<String, Refused>, Failure> {
         let (status, text) = match self {
-            Self::Running { client, url } => {
-                let request = request(method, &format!("{url}{path}"), body)?.map(Full::from);
+            Self::Running { client, url, key } => {
+                let mut request = request(method, &format!("{url}{path}"), body)?.map(Full::from);
+                request.headers_mut().extend(key.clone().map(|key| (header::AUTHORIZATION, key)));
                 let answer = async {
                     let (head, body) = client.request(request).await?.into_parts();
                     Ok::<_, anyhow::Error>((head.status, body.collect().await?.to_bytes()))
@@ -139,6 +140,15 @@ impl Service {
             own.parts.close().await;
         }
     }
+}
+
+/// The API key of the environment, as the service wants to see it.
+fn key() -> Result<Option<HeaderValue>, Failure> {
+    let Some(key) = std::env::var("TRACKSIDE_API_KEY").ok().filter(|key| !key.is_empty()) else { return Ok(None) };
+    let value = HeaderValue::from_str(&format!("Bearer {}", key.trim()));
+    let mut value = value.map_err(|_| Failure::settings(anyhow!("TRACKSIDE_API_KEY is not an API key")))?;
+    value.set_sensitive(true);
+    Ok(Some(value))
 }
 
 fn request(method: Method, uri: &str, body: Option<String>) -> anyhow::Result<Request<String>> {

@@ -5,6 +5,7 @@ mod brake;
 mod cli;
 mod crash;
 mod jobs;
+mod keys;
 mod outage;
 mod plain_list;
 mod policy;
