@@ -61,8 +61,8 @@ pub(crate) async fn pipeline(
     Ok(replies.into_iter().map(|reply_or_error| reply_or_error.map(reply)).collect())
 }
 
-/// Runs a script by its digest, and with its source when the server does not know it: after a restart, a failover or a
-/// `SCRIPT FLUSH`. The source goes with the keys, so it reaches the right node, and a `NOSCRIPT` means that nothing ran.
+/// Runs a script by its digest, and loads it when the server does not know it: after a restart, a failover or a `SCRIPT
+/// FLUSH`. The source goes where the keys are, so it reaches the right node, and a `NOSCRIPT` means that nothing ran.
 pub(crate) async fn script(
     client: &Client,
     script: &Script,
@@ -72,19 +72,36 @@ pub(crate) async fn script(
 ) -> Result<Reply, DriverError> {
     let client = with_deadline(client, deadline);
     within(deadline, async {
-        let words = |first: &str| script_words(first, keys, args);
-        let hash = || hash_of(keys.first().map(String::as_bytes));
-        let by_digest = CustomCommand::new_static("EVALSHA", hash(), false);
-        match client.custom::<Value, Value>(by_digest, words(script.sha1())).await {
-            Err(error) if error.details().starts_with("NOSCRIPT") => {
-                let by_source = CustomCommand::new_static("EVAL", hash(), false);
-                client.custom::<Value, Value>(by_source, words(script.source())).await
-            }
-            outcome => outcome,
+        let run = |name: &'static str, first: &str| {
+            let command = CustomCommand::new_static(name, hash_of(keys.first().map(String::as_bytes)), false);
+            client.custom::<Value, Value>(command, script_words(first, keys, args))
+        };
+        let outcome = run("EVALSHA", script.sha1()).await;
+        if !is_unknown_script(&outcome) {
+            return outcome;
         }
+        if load(&client, script, keys).await.is_ok() {
+            let outcome = run("EVALSHA", script.sha1()).await;
+            if !is_unknown_script(&outcome) {
+                return outcome;
+            }
+        }
+        // Forgotten once more, or loading is not allowed here.
+        run("EVAL", script.source()).await
     })
     .await
     .map(reply)
+}
+
+/// Makes a script known to the node of the first key. A server never forgets what was loaded while it runs; from version
+/// 7.4 on it forgets what was only evaluated.
+async fn load(client: &WithOptions<Client>, script: &Script, keys: &[String]) -> Result<(), DriverError> {
+    let command = CustomCommand::new_static("SCRIPT", hash_of(keys.first().map(String::as_bytes)), false);
+    client.custom::<Value, Value>(command, vec!["LOAD".into(), script.source().into()]).await.map(drop)
+}
+
+fn is_unknown_script(outcome: &Result<Value, DriverError>) -> bool {
+    outcome.as_ref().is_err_and(|error| error.details().starts_with("NOSCRIPT"))
 }
 
 /// Runs a script and, behind it on the same connection and before anything else is sent there, a command about it, such
@@ -104,7 +121,7 @@ pub(crate) async fn script_then(
     let replies = within(deadline, async {
         match both("EVALSHA", script.sha1()).await? {
             // Boxed: it is rare, and would be a second time the size of the first.
-            [Err(error), _] if error.details().starts_with("NOSCRIPT") => Box::pin(both("EVAL", script.source())).await,
+            [outcome, _] if is_unknown_script(&outcome) => Box::pin(both("EVAL", script.source())).await,
             replies => Ok(replies),
         }
     });

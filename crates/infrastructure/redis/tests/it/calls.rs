@@ -7,7 +7,7 @@ use trackside_core::{ErrorKind, HealthCheck, HealthStatus};
 use trackside_redis::{Command, Error, Reply, Script};
 use trackside_testkit::RedisServer;
 
-use crate::support::{on, shared};
+use crate::support::{connected, on, shared};
 
 static ADD: LazyLock<Script> = LazyLock::new(|| {
     Script::new("test.add", "redis.call('INCRBY', KEYS[1], ARGV[1]) return {redis.call('GET', KEYS[1]), false, 7}")
@@ -72,6 +72,18 @@ async fn a_script_runs_although_the_server_has_forgotten_it() {
     assert_eq!(run().await, 10);
     server.cli(&["SCRIPT", "FLUSH"]);
     assert_eq!(run().await, 15);
+    let counted = server.cli(&["INFO", "commandstats"]);
+    assert!(counted.contains("cmdstat_script|load:calls=2,"), "{counted}");
+    assert!(!counted.contains("cmdstat_eval:"), "what is only evaluated is forgotten by newer servers: {counted}");
+}
+
+#[tokio::test]
+async fn a_script_runs_for_a_user_who_may_not_load_any() {
+    let server = RedisServer::builder().acl("runner on >pass ~* &* +@all -script").start().await.unwrap();
+    let url = format!("redis://runner:pass@127.0.0.1:{}", server.port());
+    let redis = connected(trackside_redis::Config::new(url.parse().unwrap())).await;
+    let reply = redis.run(&ADD, vec!["sum".to_owned()], vec![Bytes::from_static(b"5")]).await.unwrap();
+    assert_eq!(reply.into_array_of::<3>().unwrap()[0].clone().as_int().unwrap(), 5);
 }
 
 #[tokio::test]
