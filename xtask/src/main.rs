@@ -14,6 +14,7 @@ mod lint;
 mod peers;
 mod provide;
 mod stages;
+mod stale;
 mod test;
 mod workspace;
 
@@ -43,6 +44,8 @@ enum Task {
     Peers(peers::Options),
     /// Run the crash matrix: processes and servers killed, frozen, cut off and filled up
     Chaos(chaos::Options),
+    /// Hold the cache to its bounds: a million reads and writes of four processes, with failures in between
+    Stale(stale::Options),
     /// Build the API documentation of every crate
     Docs(docs::Options),
 }
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Task::Bench(options) => bench::run(&workspace, &options),
         Task::Peers(options) => peers::run(&workspace, &options),
         Task::Chaos(options) => chaos::run(&workspace, &options),
+        Task::Stale(options) => stale::run(&workspace, &options),
         Task::Docs(options) => docs::run(&workspace, &options),
     });
     match outcome {

@@ -1,10 +1,12 @@
-//! Watching the queues, and where alerts go besides the log: the channel `alerts`, and a webhook.
+//! Watching the queues and the cache, and where alerts go besides the log: the channel `alerts`, and a webhook.
 
 mod webhook;
 
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use serde_json::Value;
+use trackside_cache::{CacheAlert, CacheAlertNotifier, CacheManager};
 use trackside_queue::{Alert, AlertBoard, AlertNotifier, MonitorConfig, QueueManager, QueueMonitor, Thresholds};
 use trackside_redis::RedisService;
 
@@ -13,6 +15,18 @@ use crate::config::{self, Config};
 
 /// The channel on which changes of alerts are published, under the prefix of the service.
 const CHANNEL: &str = "alerts";
+
+/// Where alerts go, whatever they are about.
+#[async_trait]
+trait Sink: Send + Sync + 'static {
+    fn name(&self) -> &'static str;
+
+    /// Tells a change, by its name.
+    async fn send(&self, id: &str, alert: Value) -> Result<(), String>;
+}
+
+/// Tells a sink of the alerts of queues and of the cache.
+struct Tell<R>(R);
 
 /// Publishes alerts to whoever listens.
 struct Channel(RedisService);
@@ -29,12 +43,26 @@ pub(crate) fn monitor(
 ) -> anyhow::Result<QueueMonitor> {
     let mut monitor = QueueMonitor::new(queues, board, monitor_config(config));
     if let Some(redis) = redis {
-        monitor = monitor.with_notifier(Channel(redis));
+        monitor = monitor.with_notifier(Tell(Channel(redis)));
     }
     if let Some(webhook) = Webhook::configured(&config.monitor)? {
-        monitor = monitor.with_notifier(webhook);
+        monitor = monitor.with_notifier(Tell(webhook));
     }
     Ok(monitor)
+}
+
+/// Has the alerts of the cache told where those of the queues are.
+///
+/// # Errors
+/// When the webhook of the settings cannot work.
+pub(crate) fn tell_of_cache(config: &Config, cache: &CacheManager, redis: Option<RedisService>) -> anyhow::Result<()> {
+    if let Some(redis) = redis {
+        cache.on_alert(Tell(Channel(redis)));
+    }
+    if let Some(webhook) = Webhook::configured(&config.monitor)? {
+        cache.on_alert(Tell(webhook));
+    }
+    Ok(())
 }
 
 /// Refuses a webhook that cannot work. The reason never repeats the URL, which may carry a token.
@@ -62,14 +90,38 @@ fn monitor_config(config: &Config) -> MonitorConfig {
 // === impl Channel ===
 
 #[async_trait]
-impl AlertNotifier for Channel {
+impl Sink for Channel {
     fn name(&self) -> &'static str {
         "channel"
     }
 
-    async fn notify(&self, alert: &Alert) -> Result<(), String> {
+    async fn send(&self, _id: &str, alert: Value) -> Result<(), String> {
         let channel = self.0.prefix().key(CHANNEL);
-        let published = self.0.publish(channel, alert.to_json().to_string()).await;
+        let published = self.0.publish(channel, alert.to_string()).await;
         published.map(|_receivers| ()).map_err(|error| error.kind().as_str().to_owned())
+    }
+}
+
+// === impl Tell ===
+
+#[async_trait]
+impl<R: Sink> AlertNotifier for Tell<R> {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    async fn notify(&self, alert: &Alert) -> Result<(), String> {
+        self.0.send(&alert.id(), alert.to_json()).await
+    }
+}
+
+#[async_trait]
+impl<R: Sink> CacheAlertNotifier for Tell<R> {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    async fn notify(&self, alert: &CacheAlert) -> Result<(), String> {
+        self.0.send(&alert.id(), alert.to_json()).await
     }
 }

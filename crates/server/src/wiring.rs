@@ -95,6 +95,7 @@ pub(crate) async fn assemble(config: &Config) -> anyhow::Result<Parts> {
     let monitor = alerts::monitor(config, queues.clone(), stores.alerts, redis.clone())?;
     let progress = ProgressTracker::new(stores.progress, progress_config(config));
     let cache = CacheManager::new(stores.cache, crate::config::cache::cache(config)?);
+    alerts::tell_of_cache(config, &cache, redis.clone())?;
     let control = AgentControl::new(stores.control, trackside_control::Config::default());
     queues.on_register(Arc::new(brake::BringBrake::new(control.clone())));
     let jobs = JobService::new(JobDeps {

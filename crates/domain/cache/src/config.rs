@@ -33,6 +33,8 @@ pub struct Config {
     pub sweep_every: Duration,
     /// The pause after each 256 names that a sweep looks at. 50 ms.
     pub sweep_pause: Duration,
+    /// How often it is looked whether the namespaces are within their bounds. 5 s.
+    pub watch_every: Duration,
 }
 
 // === impl Config ===
@@ -51,6 +53,7 @@ impl Default for Config {
             retry: Duration::from_millis(250),
             sweep_every: Duration::from_secs(600),
             sweep_pause: Duration::from_millis(50),
+            watch_every: Duration::from_secs(5),
         }
     }
 }

@@ -10,7 +10,7 @@ mod signals;
 
 pub use bed::Bed;
 pub use entries::{as_it_was, conditions, expiry, repeatable, versions};
-pub use leases::{fenced_fill, judged, one_lease, throttle};
+pub use leases::{fenced_fill, judged, one_lease, renewed, throttle};
 pub use signals::{bounded, echo, tags, told};
 
 /// One test for each law, against the [`Bed`] that the expression makes; it is awaited. With `in turn` before it, one
@@ -23,7 +23,7 @@ macro_rules! cache_store_conformance {
     (@every $how:ident $bed:expr) => {
         $crate::cache_store_conformance! { @$how $bed;
             as_it_was, versions, conditions, expiry, one_lease, fenced_fill, repeatable, throttle, told, tags, bounded, echo,
-            judged }
+            judged, renewed }
     };
     (@in_turn $bed:expr; $($law:ident),*) => {
         async {

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod alerts;
 mod config;
 mod entry;
 mod error;
@@ -19,6 +20,7 @@ pub mod conformance;
 #[cfg(feature = "redis")]
 mod redis;
 
+pub use alerts::{Bounds, CacheAlert, CacheAlertNotifier, CacheAlertRule};
 pub use config::Config;
 pub use entry::{MAX_TAGS, NewEntry, Stamp, StoredEntry};
 pub use error::Error;

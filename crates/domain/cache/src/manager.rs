@@ -12,6 +12,7 @@ mod stats;
 mod sweep;
 mod tags;
 mod warm;
+mod watch;
 mod write;
 
 use std::{
@@ -28,6 +29,7 @@ use self::{
     outage::Outage,
     stats::Stats,
     warm::Warmers,
+    watch::Alerts,
 };
 pub use self::{
     load::LoadError,
@@ -71,6 +73,7 @@ pub(crate) struct Inner {
     coherence: Coherence,
     outage: Outage,
     warmers: Warmers,
+    pub(crate) alerts: Alerts,
     sizes: sweep::Sizes,
     /// Loaders that run in the background.
     tasks: TaskTracker,
@@ -105,6 +108,7 @@ impl CacheManager {
             coherence: Coherence::new(),
             outage,
             warmers: Warmers::default(),
+            alerts: Alerts::default(),
             sizes: sweep::Sizes::default(),
             tasks: TaskTracker::new(),
         };

@@ -87,6 +87,10 @@ impl CacheStore for MemoryCacheStore {
         Ok(written)
     }
 
+    async fn renew(&self, key: &EntryKey, lease: Writer, time: Duration) -> Result<bool, Error> {
+        Ok(self.slots().renew(&key.name, lease, time, self.clock.monotonic()))
+    }
+
     async fn release(&self, key: &EntryKey, lease: Writer, throttle: Duration) -> Result<(), Error> {
         let mut slots = self.slots();
         if slots.release(&key.name, lease, throttle, self.clock.monotonic()) {

@@ -3,6 +3,7 @@
 use std::sync::{Arc, LazyLock, Weak};
 
 use opentelemetry::{KeyValue, global, metrics::Counter};
+use trackside_core::Timestamp;
 
 use crate::{NamespaceStats, manager::Inner};
 
@@ -22,6 +23,9 @@ pub(crate) const STORE_BYTES: &str = "trackside.cache.store.bytes";
 pub(crate) const STORE_P99: &str = "trackside.cache.store.p99";
 /// Times that changes may have been missed, and every copy was read again.
 pub(crate) const GAPS: &str = "trackside.cache.gaps";
+
+/// 1 while an alert fires: label `rule` = `hit_ratio`, `latency`.
+pub(crate) const ALERT: &str = "trackside.cache.alert";
 
 pub(crate) struct Metrics {
     pub(crate) gaps: Counter<u64>,
@@ -51,6 +55,7 @@ pub(crate) fn observe(inner: &Arc<Inner>) {
         (ERRORS, "calls that the store failed", |stats| vec![("failed", stats.errors)]),
         (WRITES, "changes", |stats| vec![("written", stats.writes), ("remembered", stats.remembered)]),
     ];
+    observe_alerts(Arc::downgrade(inner));
     let meter = global::meter("trackside");
     for (name, description, parts) in COUNTERS {
         let inner = Arc::downgrade(inner);
@@ -88,6 +93,22 @@ pub(crate) fn observe(inner: &Arc<Inner>) {
             })
             .build();
     }
+}
+
+/// Has the alerts that fire read whenever metrics are.
+fn observe_alerts(inner: Weak<Inner>) {
+    let meter = global::meter("trackside");
+    meter
+        .u64_observable_gauge(ALERT)
+        .with_description("1 while the alert fires")
+        .with_callback(move |observer| {
+            let alerts = inner.upgrade().map(|inner| inner.alerts.all(Timestamp::now())).unwrap_or_default();
+            for alert in alerts.iter().filter(|alert| alert.is_firing()) {
+                let namespace = KeyValue::new("cache.namespace", alert.namespace.to_string());
+                observer.observe(1, &[namespace, KeyValue::new("rule", alert.rule.as_str())]);
+            }
+        })
+        .build();
 }
 
 fn all(inner: &Weak<Inner>) -> Vec<NamespaceStats> {

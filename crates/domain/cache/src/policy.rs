@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::KeyLayout;
+use crate::{Bounds, KeyLayout};
 
 /// How old an answer may be.
 ///
@@ -53,14 +53,19 @@ pub struct Policy {
     pub eager_at: f64,
     /// How long a caller waits for a loader when there is something stale to answer with. 100 ms.
     pub soft_timeout: Duration,
-    /// How long a loader may take, and how long its lease lasts. 5 s.
+    /// How long a loader may take. 5 s.
     pub load_timeout: Duration,
+    /// How long after its process died another one may load instead: the lease of a loader, which is renewed while it runs.
+    /// 2 s.
+    pub lease: Duration,
     /// How long a failed loader is left alone while there is something stale to answer with. 30 s.
     pub throttle: Duration,
     /// The largest value. 1 MiB.
     pub max_value_bytes: usize,
     /// Memory for copies in the process. 16 MiB.
     pub local_bytes: usize,
+    /// What its reads should stay within, so that nobody is alerted.
+    pub bounds: Bounds,
     /// The names of the entries in the store, where they are not `cache:<namespace>:<key>`.
     pub layout: Option<KeyLayout>,
 }
@@ -99,9 +104,11 @@ impl Default for Policy {
             eager_at: 0.8,
             soft_timeout: Duration::from_millis(100),
             load_timeout: Duration::from_secs(5),
+            lease: Duration::from_secs(2),
             throttle: Duration::from_secs(30),
             max_value_bytes: 1024 * 1024,
             local_bytes: 16 * 1024 * 1024,
+            bounds: Bounds::default(),
             layout: None,
         }
     }

@@ -6,6 +6,7 @@
 //! | `get` of what may be stale | 2 | `read.lua` after it |
 //! | `lookup` | 1 | `lookup.lua`: reads, and leases when nothing fresh is there |
 //! | `put` `delete` `release` | 1 | a script each, which also publishes the change |
+//! | `renew` | 1 | `renew.lua` |
 //! | `tag_versions` | 1 | `GETEX` for each tag, side by side: tags are in slots of their own |
 //! | `tag_versions` of a new tag | 2 | `tag.lua` after it |
 //! | `invalidate_tag` | 1 | `tag.lua` |
@@ -178,6 +179,12 @@ impl CacheStore for RedisCacheStore {
             .millis(TOMBSTONE)
             .announcement(&self.keys.channel(), &said);
         written(&scripts::DELETE, self.run(&scripts::DELETE, self.keys.of(key), args).await?)
+    }
+
+    async fn renew(&self, key: &EntryKey, lease: Writer, time: Duration) -> Result<bool, Error> {
+        let args = Args::new().writer(lease).millis(time);
+        let reply = self.run(&scripts::RENEW, self.keys.of(key), args).await?;
+        reply.as_bool().map_err(|error| failed(scripts::RENEW.name(), error))
     }
 
     async fn release(&self, key: &EntryKey, lease: Writer, throttle: Duration) -> Result<(), Error> {

@@ -36,6 +36,8 @@ pub const TOMBSTONE: Duration = Duration::from_secs(600);
 /// - **C-L12 echo** — a mark comes back to the feeds of the store that sent it, after everything that this store was told
 ///   before on the server that took the mark.
 /// - **C-L13 judged** — a lookup that names a stamp, or a version that is worth nothing, finds no other entry.
+/// - **C-L14 renewed** — whoever has a lease can prolong it; nobody else can, and none that has ended (C-L5), not even while
+///   nobody has taken it over.
 ///
 /// Every method is one round trip, and one more for an entry that may be stale or a tag that is new. A timeout means that the
 /// outcome is unknown; every method may be repeated.
@@ -52,6 +54,9 @@ pub trait CacheStore: Send + Sync + Debug + 'static {
 
     /// Removes an entry and ends its lease. A condition may be [`Condition::Always`] or [`Condition::Version`].
     async fn delete(&self, key: &EntryKey, when: Condition, writer: Writer) -> Result<Written, Error>;
+
+    /// Has a lease end so long from now; false when the writer has it no more (C-L14).
+    async fn renew(&self, key: &EntryKey, lease: Writer, time: Duration) -> Result<bool, Error>;
 
     /// Gives a lease back, and lets nobody have it for `throttle` (C-L8). Does nothing when it is over.
     async fn release(&self, key: &EntryKey, lease: Writer, throttle: Duration) -> Result<(), Error>;

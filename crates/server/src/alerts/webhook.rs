@@ -10,10 +10,11 @@ use http::{Method, Request, StatusCode, Uri, header};
 use http_body_util::Full;
 use rustls::RootCertStore;
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
 use sha2::Sha256;
 use trackside_core::Timestamp;
-use trackside_queue::{Alert, AlertNotifier};
 
+use super::Sink;
 use crate::{
     config::Monitor,
     outgoing::{self, Client},
@@ -92,16 +93,15 @@ impl Webhook {
 }
 
 #[async_trait]
-impl AlertNotifier for Webhook {
+impl Sink for Webhook {
     fn name(&self) -> &'static str {
         "webhook"
     }
 
-    async fn notify(&self, alert: &Alert) -> Result<(), String> {
-        let (delivery, body) = (alert.id(), alert.to_json().to_string());
-        let mut pauses = self.pauses.iter();
+    async fn send(&self, id: &str, alert: Value) -> Result<(), String> {
+        let (body, mut pauses) = (alert.to_string(), self.pauses.iter());
         loop {
-            let Err(failed) = self.post(&delivery, &body).await else { return Ok(()) };
+            let Err(failed) = self.post(id, &body).await else { return Ok(()) };
             match pauses.next() {
                 Some(pause) if failed.is_passing => tokio::time::sleep(*pause).await,
                 _ => return Err(failed.reason),

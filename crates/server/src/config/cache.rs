@@ -5,12 +5,22 @@ use std::{collections::BTreeMap, time::Duration};
 use anyhow::{Context, ensure};
 use secrecy::SecretString;
 use serde::Deserialize;
-use trackside_cache::{Freshness, NamespaceName, Policy};
+use trackside_cache::{Bounds, Freshness, NamespaceName, Policy};
 
 use super::Config;
 
 /// The keys of one namespace.
-const KEYS: [&str; 6] = ["ttl_s", "freshness", "behind_ms", "stale_s", "max_value_bytes", "local_bytes"];
+const KEYS: [&str; 9] = [
+    "ttl_s",
+    "freshness",
+    "behind_ms",
+    "stale_s",
+    "max_value_bytes",
+    "local_bytes",
+    "hit_ratio_below",
+    "hit_ratio_reads",
+    "latency_above_ms",
+];
 
 /// `[cache]`
 #[derive(Debug, Deserialize)]
@@ -25,6 +35,9 @@ pub(crate) struct Cache {
     max_value_bytes: usize,
     local_bytes: usize,
     compress_above: usize,
+    hit_ratio_below: f64,
+    hit_ratio_reads: u64,
+    latency_above_ms: u64,
     /// By name.
     namespace: BTreeMap<String, Namespace>,
 }
@@ -39,6 +52,9 @@ pub(crate) struct Namespace {
     stale_s: Option<u64>,
     max_value_bytes: Option<usize>,
     local_bytes: Option<usize>,
+    hit_ratio_below: Option<f64>,
+    hit_ratio_reads: Option<u64>,
+    latency_above_ms: Option<u64>,
 }
 
 /// How old an answer may be.
@@ -73,6 +89,7 @@ pub(crate) fn cache(config: &Config) -> anyhow::Result<trackside_cache::Config> 
         namespaces: namespaces.collect::<anyhow::Result<_>>()?,
         default_policy,
         compress_above: cache.compress_above,
+        watch_every: Duration::from_millis(config.monitor.every_ms),
         ..trackside_cache::Config::default()
     })
 }
@@ -97,7 +114,20 @@ impl Cache {
             },
             max_value_bytes: namespace.max_value_bytes.unwrap_or(self.max_value_bytes),
             local_bytes: namespace.local_bytes.unwrap_or(self.local_bytes),
+            bounds: self.bounds(place, namespace)?,
             ..Policy::default()
+        })
+    }
+
+    fn bounds(&self, place: &str, namespace: &Namespace) -> anyhow::Result<Bounds> {
+        let below = namespace.hit_ratio_below.unwrap_or(self.hit_ratio_below);
+        ensure!((0.0..1.0).contains(&below), "{place}.hit_ratio_below = {below}: from 0, which is off, to below 1");
+        let above = Duration::from_millis(namespace.latency_above_ms.unwrap_or(self.latency_above_ms));
+        Ok(Bounds {
+            hit_ratio_below: Some(below).filter(|below| *below > 0.0),
+            hit_ratio_reads: namespace.hit_ratio_reads.unwrap_or(self.hit_ratio_reads),
+            latency_above: Some(above).filter(|above| !above.is_zero()),
+            ..Bounds::default()
         })
     }
 }
@@ -110,7 +140,7 @@ mod tests {
     #[test]
     fn a_namespace_says_only_what_differs() {
         let environment = BTreeMap::from(
-            [("FRESHNESS", "strict"), ("TTL_S", "60")]
+            [("FRESHNESS", "strict"), ("TTL_S", "60"), ("HIT_RATIO_BELOW", "0")]
                 .map(|(key, value)| (format!("TRACKSIDE_CACHE__NAMESPACE__PAGE__{key}"), value.to_owned())),
         );
         let config = cache(&load(&Overrides::default(), &environment).unwrap().config).unwrap();
@@ -118,12 +148,16 @@ mod tests {
         let page = &config.namespaces[&"page".parse().unwrap()];
         assert_eq!((page.ttl, page.freshness), (Duration::from_secs(60), Freshness::Strict));
         assert_eq!(page.max_value_bytes, Policy::default().max_value_bytes);
+        assert_eq!(page.bounds, Bounds { hit_ratio_below: None, ..Bounds::default() });
     }
 
     #[test]
     fn what_cannot_work_is_refused_by_its_key() {
-        let environment = BTreeMap::from([("TRACKSIDE_CACHE__BEHIND_MS".to_owned(), "5".to_owned())]);
-        let error = load(&Overrides::default(), &environment).unwrap_err();
-        assert!(format!("{error:#}").contains("cache.behind_ms = 5"), "{error:#}");
+        for (key, value, told) in [("BEHIND_MS", "5", "behind_ms = 5"), ("HIT_RATIO_BELOW", "1.5", "ratio_below = 1.5")]
+        {
+            let environment = BTreeMap::from([(format!("TRACKSIDE_CACHE__{key}"), value.to_owned())]);
+            let error = load(&Overrides::default(), &environment).unwrap_err();
+            assert!(format!("{error:#}").contains(told), "{error:#}");
+        }
     }
 }

@@ -1,7 +1,7 @@
-//! Alerts of one service that become tasks of another.
+//! Alerts of one service that become tasks of another, and alerts of its cache.
 
 use serde_json::json;
-use trackside_testkit::eventually;
+use trackside_testkit::{RedisServer, eventually};
 
 use crate::service::{Home, PATIENCE, Service};
 
@@ -43,5 +43,40 @@ async fn an_alert_is_posted_to_a_url_signed_as_a_generic_webhook() -> anyhow::Re
     assert_eq!((&task["payload"]["delivery"], &task["payload"]["event"]), (&alert["alert_id"], &json!("alert")));
     let log = watched.log();
     assert!(!log.contains("hunter2") && !log.contains("a long random secret"), "{log}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_cache_that_misses_alerts_where_queues_do_and_is_well_again_when_it_hits() -> anyhow::Result<()> {
+    let server = RedisServer::start().await?;
+    let home = Home::new()?;
+    let settings = [
+        ("TRACKSIDE_WORKER__ENABLED", "false"),
+        ("TRACKSIDE_MONITOR__EVERY_MS", "100"),
+        ("TRACKSIDE_CACHE__NAMESPACE__PAGE__HIT_RATIO_BELOW", "0.5"),
+        ("TRACKSIDE_CACHE__NAMESPACE__PAGE__HIT_RATIO_READS", "10"),
+    ];
+    let service = Service::start_with(&home, Some(&server.url()), &settings).await?;
+    let (status, _) = service.put("/v1/cache/page/there", json!("1")).await?;
+    assert_eq!(status, 201);
+    let first = async |state: &str| service.get("/v1/alerts").await.ok().and_then(|(_, it)| it[state].get(0).cloned());
+    let missed = || async {
+        service.get("/v1/cache/page/missing").await.ok()?;
+        first("firing").await
+    };
+    let fired = eventually(missed, PATIENCE).await;
+    assert_eq!(
+        (&fired["namespace"], &fired["rule"], &fired["queue"]),
+        (&json!("page"), &json!("hit_ratio"), &json!(null))
+    );
+    let metrics = service.open("/metrics", &[]).await?.text().await?;
+    assert!(metrics.contains("trackside_cache_alert{"), "{metrics}");
+    let hit = || async {
+        service.get("/v1/cache/page/there").await.ok()?;
+        first("recent").await
+    };
+    let resolved = eventually(hit, PATIENCE).await;
+    assert_eq!((&resolved["since"], &resolved["process"]), (&fired["since"], &fired["process"]));
+    assert!(service.log().contains("hit_ratio is"), "{}", service.log());
     Ok(())
 }

@@ -96,3 +96,25 @@ pub async fn judged(bed: &Bed) -> Result<(), Error> {
     assert_eq!(lookup(TWO, Some(stamp(6)?), 0).await?, Claim::Granted, "throttled with nothing to serve");
     Ok(())
 }
+
+/// C-L14.
+pub async fn renewed(bed: &Bed) -> Result<(), Error> {
+    let key = bed.key("a")?;
+    let renew = async |writer, millis| bed.store.renew(&key, writer, Duration::from_millis(millis)).await;
+    assert!(!renew(ONE, 60_000).await?, "nobody has it");
+    let short = Lookup { writer: ONE, lease: MINUTE / 3, stamp: None, after: 0 };
+    assert_eq!(bed.store.lookup(&key, &short).await?.claim, Claim::Granted);
+    assert!(!renew(TWO, 60_000).await?, "it is somebody else's");
+    assert!(renew(ONE, 60_000).await?);
+    let claim = bed.claim("a", TWO).await?;
+    assert!(matches!(claim, Claim::Busy(left) if left > Duration::from_secs(30)), "{claim:?}");
+    // A time that is renewed may also be shorter, and ends it.
+    assert!(renew(ONE, 10).await?);
+    soon("over", async || Ok(!renew(ONE, 1).await?)).await?;
+    assert!(!renew(ONE, 60_000).await?, "it was over");
+    assert_eq!(bed.claim("a", TWO).await?, Claim::Granted);
+    bed.delete("a").await?;
+    assert!(!renew(TWO, 60_000).await?, "a deletion ended it");
+    assert!(matches!(bed.fill("a", "old", TWO).await?, Written::Refused { .. }));
+    Ok(())
+}

@@ -7,23 +7,22 @@
 //! | nothing, and the lease to load it | 2: the lookup that leases, and the fill |
 //! | nothing, and somebody else loads it | 1, the message that it is there, and 1 |
 
+mod loader;
+
 use std::{pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::future::{BoxFuture, Either, select};
 use tokio::time::{Instant, sleep, timeout};
-use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    Cached, Inner, LoadOptions, Namespace, Space, WriteOptions,
+    Cached, Inner, LoadOptions, Namespace, Space,
     coherence::Ticket,
     flights::{Outcome, Passenger, Seat},
     local::{Copy, nanos},
 };
 use crate::{Claim, Condition, EntryKey, Error, Freshness, Lookup, NewEntry, Writer, Written};
 
-/// How much longer than the loader its lease lasts: enough to write what it found.
-const LEASE_MARGIN: Duration = Duration::from_millis(500);
 /// How long a caller waits for loaders altogether, as a multiple of one.
 const MAX_LOADS: u32 = 3;
 /// How often a caller looks by himself while messages may be missed.
@@ -56,7 +55,8 @@ impl Namespace {
     /// what it finds is kept. `Ok(None)` of a loader is kept too, for the namespace's `null_ttl`.
     ///
     /// With a stale entry that the namespace allows, no caller waits for longer than `soft_timeout`; the loader goes on.
-    /// The loader runs in a task of its own, and is dropped after `load_timeout`.
+    /// The loader runs in a task of its own, and is dropped after `load_timeout`. Until then its lease is renewed, so that a
+    /// second one runs elsewhere only when this process has died, or was cut off from the store for longer than the lease.
     ///
     /// Cancel-safe: the load goes on without its caller.
     ///
@@ -181,7 +181,7 @@ impl Flight {
     async fn look_up(&self, ticket: Ticket) -> Result<(Claim, Option<Cached>), Error> {
         let (inner, space, key) = (&*self.inner, &*self.space, &self.key);
         let behind = space.policy.freshness.behind();
-        let lease = space.policy.load_timeout + LEASE_MARGIN;
+        let lease = self.lease();
         // With tags that are known by now, one round trip judges and leases.
         let stamp = inner.known_stamp(space, &self.options.tags, behind);
         let mut lookup = Lookup { writer: self.writer, lease, stamp, after: self.after };
@@ -223,7 +223,7 @@ impl Flight {
             Err(error) if error.is_of_the_store() => return self.load_alone(ticket, loader).await,
             Err(error) => return Err(error),
         };
-        let entry = match self.call_loader(loader).await {
+        let entry = match self.call_leased(loader).await {
             Ok(entry) => NewEntry { stamp, ..entry },
             Err(error) => return self.failed(error, stale).await,
         };
@@ -259,32 +259,6 @@ impl Flight {
             Ok(entry) => Ok(self.kept_here(NewEntry { stamp, ..entry }, ticket)),
             Err(error) => self.stale_or(error, last),
         }
-    }
-
-    async fn call_loader(&self, loader: Loader) -> Result<NewEntry, Error> {
-        let (stats, policy) = (&self.space.stats, &self.space.policy);
-        let namespace = || self.space.name.clone();
-        let failed = |source| Error::Loader { namespace: namespace(), source };
-        stats.loads.add();
-        let started = Instant::now();
-        // A task of its own: a loader that panics is one that failed.
-        let loading = AbortOnDropHandle::new(tokio::spawn(async move { loader().await }));
-        let loaded = timeout(policy.load_timeout, loading).await;
-        stats.load_times.add(started.elapsed());
-        let value = match loaded {
-            Ok(Ok(Ok(value))) => Ok(value),
-            Ok(Ok(Err(error))) => Err(failed(Arc::from(error))),
-            Ok(Err(panic)) => Err(failed(Arc::new(panic))),
-            Err(_) => Err(self.too_slow(started.elapsed())),
-        };
-        let options = WriteOptions { ttl: self.options.ttl, ..WriteOptions::default() };
-        value
-            .and_then(|value| {
-                // A known absence has a time of its own.
-                let ttl = options.ttl.filter(|_| value.is_some());
-                self.space.new_entry(value, &WriteOptions { ttl, ..options })
-            })
-            .inspect_err(|_| stats.load_errors.add())
     }
 
     /// The loader failed: others are kept from it for a while where there is something stale to serve.

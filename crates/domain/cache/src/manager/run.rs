@@ -1,4 +1,5 @@
-//! What goes on in the background: hearing of changes, making sure that they are heard, and catching up after an outage.
+//! What goes on in the background: hearing of changes, making sure that they are heard, catching up after an outage,
+//! sweeping, and watching what the namespaces do.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,7 +20,13 @@ impl CacheManager {
         let inner = &self.inner;
         metrics::observe(inner);
         let work = async {
-            tokio::join!(inner.hear(), inner.send_marks(), inner.catch_up_forever(), inner.sweep_forever());
+            tokio::join!(
+                inner.hear(),
+                inner.send_marks(),
+                inner.catch_up_forever(),
+                inner.sweep_forever(),
+                inner.watch_forever(),
+            );
         };
         tokio::select! {
             () = work => {}

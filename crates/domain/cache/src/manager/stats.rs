@@ -8,6 +8,9 @@ use std::{
 /// Times from below 2 µs to above 2^22 µs, each class twice as long.
 const CLASSES: usize = 23;
 
+/// How many calls took how long, class by class.
+pub(crate) type TimeCounts = [u64; CLASSES];
+
 /// What happened in a namespace since the process started.
 ///
 /// ```
@@ -111,17 +114,25 @@ impl Times {
         }
     }
 
+    pub(crate) fn counts(&self) -> TimeCounts {
+        self.0.each_ref().map(|count| count.load(Ordering::Relaxed))
+    }
+
     /// The time that this many of a hundred stayed below; `None` when nothing was counted.
     pub(crate) fn percentile(&self, percent: u64) -> Option<Duration> {
-        let counts: Vec<u64> = self.0.iter().map(|count| count.load(Ordering::Relaxed)).collect();
-        let wanted = (counts.iter().sum::<u64>() * percent).div_ceil(100);
-        let mut seen = 0;
-        let class = counts.iter().position(|count| {
-            seen += count;
-            wanted > 0 && seen >= wanted
-        })?;
-        Some(Duration::from_micros(2 << class))
+        percentile(&self.counts(), percent)
     }
+}
+
+/// The time that this many of a hundred stayed below; `None` when nothing was counted.
+pub(crate) fn percentile(counts: &TimeCounts, percent: u64) -> Option<Duration> {
+    let wanted = (counts.iter().sum::<u64>() * percent).div_ceil(100);
+    let mut seen = 0;
+    let class = counts.iter().position(|count| {
+        seen += count;
+        wanted > 0 && seen >= wanted
+    })?;
+    Some(Duration::from_micros(2 << class))
 }
 
 #[cfg(test)]

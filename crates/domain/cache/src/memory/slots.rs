@@ -104,9 +104,7 @@ impl Slots {
             Condition::Absent => current.as_ref().is_none_or(|current| !current.is_fresh()),
             Condition::Version(version) => current.as_ref().is_some_and(|current| current.version == version),
             Condition::AtMost(version) => slot.version <= version,
-            Condition::Leased => {
-                slot.lease.as_ref().is_some_and(|lease| lease.until > now && lease.holder == Some(writer))
-            }
+            Condition::Leased => slot.lease.as_ref().is_some_and(|lease| lease.is_of(writer, now)),
         };
         if !holds {
             return slot.refusal(current);
@@ -149,10 +147,18 @@ impl Slots {
         Written::Done { version, existed }
     }
 
+    /// True when the writer has the lease.
+    pub(super) fn renew(&mut self, name: &str, lease: Writer, time: Duration, now: Duration) -> bool {
+        let held = self.slots.get_mut(name).and_then(|slot| slot.lease.as_mut());
+        let Some(held) = held.filter(|held| held.is_of(lease, now)) else { return false };
+        held.until = now + time;
+        true
+    }
+
     /// True when the writer had the lease.
     pub(super) fn release(&mut self, name: &str, lease: Writer, throttle: Duration, now: Duration) -> bool {
         let Some(slot) = self.slots.get_mut(name) else { return false };
-        if !slot.lease.as_ref().is_some_and(|held| held.until > now && held.holder == Some(lease)) {
+        if !slot.lease.as_ref().is_some_and(|held| held.is_of(lease, now)) {
             return false;
         }
         slot.lease = (!throttle.is_zero()).then(|| Lease { holder: None, until: now + throttle });
@@ -220,6 +226,14 @@ impl Slots {
         if let Some(slot) = self.slots.remove(name) {
             self.bytes -= slot.bytes() + name.len() + SLOT_BYTES;
         }
+    }
+}
+
+// === impl Lease ===
+
+impl Lease {
+    fn is_of(&self, writer: Writer, now: Duration) -> bool {
+        self.until > now && self.holder == Some(writer)
     }
 }
 

@@ -15,6 +15,7 @@ script!(READ, "cache.read", "read.lua");
 script!(LOOKUP, "cache.lookup", "lookup.lua");
 script!(PUT, "cache.put", "put.lua");
 script!(DELETE, "cache.delete", "delete.lua");
+script!(RENEW, "cache.renew", "renew.lua");
 script!(RELEASE, "cache.release", "release.lua");
 script!(TAG, "cache.tag", "tag.lua");
 

@@ -9,12 +9,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 use trackside_cache::{
     CacheManager, CacheStore, Cached, Config, Error, Freshness, LoadOptions, MemoryCacheStore, Namespace, Policy,
 };
-use trackside_core::SystemClock;
+use trackside_core::{Clock, SystemClock, Timestamp};
 
 pub(crate) const SOON: Duration = Duration::from_secs(30);
 
@@ -24,6 +24,10 @@ pub(crate) struct Running {
     shutdown: CancellationToken,
     _task: JoinHandle<()>,
 }
+
+/// A clock that follows tokio's.
+#[derive(Debug)]
+struct TokioClock(Instant);
 
 /// Counts how often it was called.
 #[derive(Debug, Clone, Default)]
@@ -46,6 +50,18 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.shutdown.cancel();
+    }
+}
+
+// === impl TokioClock ===
+
+impl Clock for TokioClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(1_767_225_600_000).plus(self.monotonic())
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.0.elapsed()
     }
 }
 
@@ -88,6 +104,11 @@ pub(crate) fn bounded(by: Duration) -> Policy {
 
 pub(crate) fn memory() -> Arc<MemoryCacheStore> {
     Arc::new(MemoryCacheStore::new(&Config::default(), Arc::new(SystemClock::default())))
+}
+
+/// A store whose time is tokio's, so that a test can have it pass.
+pub(crate) fn memory_in_paused_time() -> Arc<MemoryCacheStore> {
+    Arc::new(MemoryCacheStore::new(&Config::default(), Arc::new(TokioClock(Instant::now()))))
 }
 
 pub(crate) async fn text(namespace: &Namespace, key: &str) -> Option<String> {

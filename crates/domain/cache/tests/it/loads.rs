@@ -7,7 +7,7 @@ use tokio::{sync::Notify, task::JoinSet};
 use trackside_cache::{Error, Freshness, LoadOptions, Namespace, Policy, WriteOptions};
 use trackside_testkit::eventually;
 
-use crate::kit::{Calls, Running, SOON, bounded, config, memory, text};
+use crate::kit::{Calls, Running, SOON, bounded, config, memory, memory_in_paused_time, text};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -40,15 +40,16 @@ async fn fail(namespace: &Namespace, calls: &Calls) -> Result<trackside_cache::C
 async fn a_hundred_callers_of_two_processes_share_one_load() {
     let store = memory();
     let processes = [0, 1].map(|_| Running::over(store.clone(), config(bounded(MINUTE))));
-    let calls = Calls::default();
+    let (calls, asked) = (Calls::default(), Calls::default());
     let mut callers = JoinSet::new();
     for caller in 0..100 {
         let pages = processes[caller % 2].cache.namespace("page").unwrap();
-        let calls = calls.clone();
+        let (calls, asked) = (calls.clone(), asked.clone());
         callers.spawn(async move {
+            asked.called();
             let loader = move || async move {
                 calls.called();
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                eventually(|| async { asked.count() == 100 }, SOON).await;
                 Ok(Some(Bytes::from_static(b"loaded")))
             };
             pages.get_or_load("a", LoadOptions::default(), loader).await.unwrap().into_value().unwrap()
@@ -158,6 +159,63 @@ async fn an_entry_near_its_end_is_loaded_again_while_it_is_served() {
     let again = || async { calls.load(&pages, "a", "second").await.unwrap().into_value().unwrap() };
     eventually(|| async { again().await == "second" }, SOON).await;
     assert_eq!(calls.count(), 2);
+}
+
+/// Two processes on one store, with leases that are much shorter than loaders may take.
+fn two_with_short_leases(load_timeout: Duration) -> [Running; 2] {
+    let policy = Policy { lease: Duration::from_secs(1), load_timeout, ..bounded(MINUTE) };
+    let store = memory_in_paused_time();
+    [0, 1].map(|_| Running::over(store.clone(), config(policy.clone())))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_loader_that_takes_longer_than_its_lease_is_the_only_one() {
+    let processes = two_with_short_leases(MINUTE);
+    let [here, there] = [0, 1].map(|index: usize| processes[index].cache.namespace("page").unwrap());
+    let (calls, go) = (Calls::default(), Arc::new(Notify::new()));
+    let load = |namespace: &Namespace| {
+        let (calls, go, namespace) = (calls.clone(), go.clone(), namespace.clone());
+        let loader = move || async move {
+            calls.called();
+            go.notified().await;
+            Ok(Some(Bytes::from_static(b"loaded")))
+        };
+        tokio::spawn(async move { namespace.get_or_load("a", LoadOptions::default(), loader).await.unwrap() })
+    };
+    let first = load(&here);
+    eventually(|| async { calls.count() == 1 }, SOON).await;
+    let second = load(&there);
+    advance_slowly(MINUTE / 2).await;
+    assert_eq!(calls.count(), 1, "it was run again elsewhere");
+    go.notify_one();
+    for answer in [first, second] {
+        assert_eq!(answer.await.unwrap().value().unwrap(), "loaded");
+    }
+    assert_eq!(calls.count(), 1);
+    assert!(there.get("a").await.unwrap().is_some(), "the fill was refused");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_is_renewed_for_no_longer_than_a_loader_may_take() {
+    let processes = two_with_short_leases(Duration::from_secs(10));
+    let [here, there] = [0, 1].map(|index: usize| processes[index].cache.namespace("page").unwrap());
+    let began = tokio::time::Instant::now();
+    let hang = || async { std::future::pending().await };
+    let hanging = tokio::spawn(async move { here.get_or_load("a", LoadOptions::default(), hang).await });
+    advance_slowly(Duration::from_secs(1)).await;
+    let calls = Calls::default();
+    assert_eq!(calls.load(&there, "a", "loaded").await.unwrap().value().unwrap(), "loaded");
+    let waited = began.elapsed();
+    assert!(waited >= Duration::from_secs(10) && waited < Duration::from_secs(12), "{waited:?}");
+    assert!(matches!(hanging.await.unwrap(), Err(Error::LoadTimeout { .. })));
+}
+
+/// Time passes, and whatever happens in it does.
+async fn advance_slowly(time: Duration) {
+    let end = tokio::time::Instant::now() + time;
+    while tokio::time::Instant::now() < end {
+        tokio::time::advance(Duration::from_millis(50)).await;
+    }
 }
 
 #[tokio::test]

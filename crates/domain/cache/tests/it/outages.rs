@@ -97,13 +97,14 @@ async fn with_the_server_away_a_loader_runs_once_in_a_process() {
     let bed = Bed::new(bounded(MINUTE)).await;
     let pages = bed.away.cache.namespace("page").unwrap();
     bed.cut().await;
-    let calls = Calls::default();
+    let (calls, asked) = (Calls::default(), Calls::default());
     let slow = || {
-        let (pages, calls) = (pages.clone(), calls.clone());
+        let (pages, calls, asked) = (pages.clone(), calls.clone(), asked.clone());
         async move {
+            asked.called();
             let loader = move || async move {
                 calls.called();
-                tokio::time::sleep(Duration::from_millis(20)).await;
+                eventually(|| async { asked.count() >= 20 }, SOON).await;
                 Ok(Some(Bytes::from_static(b"loaded")))
             };
             pages.get_or_load("a", LoadOptions::default(), loader).await.unwrap().into_value().unwrap()

@@ -33,6 +33,8 @@ const ENTRY: &str = "processes::two_hundred_callers_in_four_processes_share_one_
 struct Callers {
     url: String,
     count: usize,
+    /// So many callers there are in all processes; a loader waits until all of them have asked.
+    all: usize,
     /// Where loaders leave a line each.
     journal: PathBuf,
     hangs: bool,
@@ -53,20 +55,27 @@ impl Callers {
             .unwrap()
     }
 
+    /// Where callers leave a line each.
+    fn asked(&self) -> PathBuf {
+        self.journal.with_extension("asked")
+    }
+
     async fn call(self) {
-        let policy = Policy { load_timeout: Duration::from_secs(2), ..bounded(Duration::from_secs(60)) };
+        // Nobody could wait for a loader that has died until its time is over: its lease has to end sooner.
+        let policy = Policy { load_timeout: Duration::from_secs(600), ..bounded(Duration::from_secs(60)) };
         let running = running(&self.url, "", config(policy)).await;
         let pages = running.cache.namespace("page").unwrap();
         let mut callers = JoinSet::new();
         for _ in 0..self.count {
-            let (pages, journal, hangs) = (pages.clone(), self.journal.clone(), self.hangs);
+            let (pages, role) = (pages.clone(), self.clone());
             callers.spawn(async move {
+                note(&role.asked());
                 let loader = move || async move {
-                    note(&journal);
-                    if hangs {
+                    note(&role.journal);
+                    if role.hangs {
                         std::future::pending::<()>().await;
                     }
-                    tokio::time::sleep(Duration::from_millis(300)).await;
+                    eventually(|| async { notes(&role.asked()) == role.all }, SOON).await;
                     Ok(Some(Bytes::from_static(b"loaded")))
                 };
                 let cached = pages.get_or_load("cold", LoadOptions::default(), loader).await.unwrap();
@@ -77,13 +86,13 @@ impl Callers {
     }
 }
 
-/// One line for each loader that ran.
+/// Leaves a line.
 fn note(journal: &Path) {
     let mut journal = fs::OpenOptions::new().append(true).create(true).open(journal).unwrap();
-    journal.write_all(b"loaded\n").unwrap();
+    journal.write_all(b"one\n").unwrap();
 }
 
-fn loads(journal: &Path) -> usize {
+fn notes(journal: &Path) -> usize {
     fs::read_to_string(journal).unwrap_or_default().lines().count()
 }
 
@@ -100,7 +109,7 @@ async fn two_hundred_callers_in_four_processes_share_one_load() {
     }
     let server = RedisServer::start().await.unwrap();
     let journal = server.folder().join("journal");
-    let callers = Callers { url: server.url(), count: 50, journal: journal.clone(), hangs: false };
+    let callers = Callers { url: server.url(), count: 50, all: 200, journal: journal.clone(), hangs: false };
     let mut processes: Vec<Child> = (0..4).map(|_| callers.spawn()).collect();
     for process in &mut processes {
         // Kept open: the pipe is its lifeline.
@@ -108,21 +117,21 @@ async fn two_hundred_callers_in_four_processes_share_one_load() {
         assert!(process.wait().await.unwrap().success());
         drop(lifeline);
     }
-    assert_eq!(loads(&journal), 1);
+    assert_eq!(notes(&journal), 1);
 }
 
 #[tokio::test]
 async fn when_the_loading_process_is_killed_another_one_takes_over_and_everybody_is_answered() {
     let server = RedisServer::start().await.unwrap();
     let journal = server.folder().join("journal");
-    let hanging = Callers { url: server.url(), count: 1, journal: journal.clone(), hangs: true };
+    let hanging = Callers { url: server.url(), count: 1, all: 21, journal: journal.clone(), hangs: true };
     let mut loader = hanging.spawn();
-    eventually(|| async { loads(&journal) == 1 }, SOON).await;
+    eventually(|| async { notes(&journal) == 1 }, SOON).await;
     let mut waiting = Callers { count: 20, hangs: false, ..hanging }.spawn();
     let lifeline = waiting.stdin.take();
     eventually(|| async { server.cli(&["PUBSUB", "NUMSUB", "cache_changes"]).ends_with('2') }, SOON).await;
     loader.kill().await.unwrap();
     assert!(waiting.wait().await.unwrap().success());
     drop(lifeline);
-    assert_eq!(loads(&journal), 2);
+    assert_eq!(notes(&journal), 2);
 }

@@ -66,6 +66,10 @@ impl CacheStore for SlowStore {
         self.store.delete(key, when, writer).await
     }
 
+    async fn renew(&self, key: &EntryKey, lease: Writer, time: Duration) -> Result<bool, Error> {
+        self.store.renew(key, lease, time).await
+    }
+
     async fn release(&self, key: &EntryKey, lease: Writer, throttle: Duration) -> Result<(), Error> {
         self.store.release(key, lease, throttle).await
     }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use axum::{Router, extract::State, http::HeaderMap, routing::post};
 use rustls::crypto::ring;
-use trackside_queue::{AlertRule, AlertState};
+use trackside_queue::{Alert, AlertRule, AlertState};
 
 use super::*;
 use crate::config::{Overrides, load};
@@ -50,7 +50,7 @@ fn alert() -> Alert {
 #[tokio::test]
 async fn an_alert_is_posted_with_a_signature_that_the_receiver_can_verify() {
     let (receiver, address) = receiver(&[204]).await;
-    webhook(&format!("http://{address}")).notify(&alert()).await.unwrap();
+    webhook(&format!("http://{address}")).send(&alert().id(), alert().to_json()).await.unwrap();
     let requests = receiver.requests.lock().unwrap();
     let [(headers, body)] = requests.as_slice() else { panic!("{requests:?}") };
     assert_eq!(headers["content-type"], "application/json");
@@ -80,14 +80,14 @@ fn the_signature_is_what_openssl_makes() {
 #[tokio::test]
 async fn a_receiver_in_trouble_is_asked_again_and_one_that_refuses_is_not() {
     let (passing, address) = receiver(&[503, 429, 200]).await;
-    webhook(&format!("http://{address}")).notify(&alert()).await.unwrap();
+    webhook(&format!("http://{address}")).send(&alert().id(), alert().to_json()).await.unwrap();
     let deliveries: Vec<_> =
         passing.requests.lock().unwrap().iter().map(|(headers, _)| headers["x-trackside-delivery"].clone()).collect();
     assert_eq!(deliveries, ["exports.backlog.1700000000000.firing"; 3], "one delivery, three times");
 
     for (status, attempts) in [(500, 3), (404, 1), (307, 1)] {
         let (receiver, address) = receiver(&[status]).await;
-        let reason = webhook(&format!("http://{address}")).notify(&alert()).await.unwrap_err();
+        let reason = webhook(&format!("http://{address}")).send(&alert().id(), alert().to_json()).await.unwrap_err();
         assert_eq!(reason, format!("the receiver answered {status}"));
         assert_eq!(receiver.requests.lock().unwrap().len(), attempts, "{status}");
     }
@@ -99,11 +99,14 @@ async fn a_receiver_that_does_not_answer_is_given_up_without_its_url_being_told(
     let address = deaf.local_addr().unwrap();
     let slow = webhook(&format!("http://{address}/hook?token=hunter2"));
     let slow = Webhook { patience: Duration::from_millis(20), ..slow };
-    let reason = slow.notify(&alert()).await.unwrap_err();
+    let reason = slow.send(&alert().id(), alert().to_json()).await.unwrap_err();
     assert!(reason.contains("elapsed") && !reason.contains("hunter2"), "{reason}");
 
     drop(deaf);
-    let reason = webhook(&format!("http://{address}/hook?token=hunter2")).notify(&alert()).await.unwrap_err();
+    let reason = webhook(&format!("http://{address}/hook?token=hunter2"))
+        .send(&alert().id(), alert().to_json())
+        .await
+        .unwrap_err();
     assert!(reason.contains("refused") && !reason.contains("hunter2"), "{reason}");
 }
 
@@ -133,14 +136,14 @@ async fn over_tls_nobody_unknown_is_told() {
     });
 
     let url = format!("https://localhost:{port}/hook?token=hunter2");
-    let reason = webhook(&url).notify(&alert()).await.unwrap_err();
+    let reason = webhook(&url).send(&alert().id(), alert().to_json()).await.unwrap_err();
     assert!(reason.contains("certificate") && !reason.contains("hunter2"), "{reason}");
     assert!(receiver.requests.lock().unwrap().is_empty());
 
     let mut roots = RootCertStore::empty();
     roots.add(key.cert.der().clone()).unwrap();
     let known = Webhook::new(url.parse().unwrap(), SecretString::from("s"), roots).unwrap();
-    known.notify(&alert()).await.unwrap();
+    known.send(&alert().id(), alert().to_json()).await.unwrap();
     assert_eq!(receiver.requests.lock().unwrap().len(), 1);
 }
 
