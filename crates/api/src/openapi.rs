@@ -14,7 +14,7 @@ use utoipa::{
     openapi::{
         Components, ContentBuilder, HeaderBuilder, Ref, RefOr, ResponseBuilder,
         path::{Operation, PathItem},
-        security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme},
+        security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
     },
 };
 use utoipa_swagger_ui::SwaggerUi;
@@ -49,6 +49,7 @@ const KEY_USE: &str = "For programs that need `Authorization` for something else
         (name = "webhooks", description = "What other services send: verified, and kept as tasks"),
         (name = "progress", description = "Operations with steps, and their live events"),
         (name = "cache", description = "Entries with a time to live, project data, invalidation by tag"),
+        (name = "sessions", description = "Who is logged in, from where, and what is remembered of it"),
         (name = "agents", description = "Pause and resume agents; the emergency brake"),
         (name = "health", description = "How the service is"),
         (name = "service", description = "What runs here")
@@ -73,10 +74,16 @@ pub(crate) fn complete(mut document: utoipa::openapi::OpenApi) -> utoipa::openap
         components.add_security_scheme(BEARER, SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
         let header = ApiKey::Header(ApiKeyValue::with_description("X-API-Key", KEY_USE));
         components.add_security_scheme(HEADER, SecurityScheme::ApiKey(header));
+        let token = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("The token of a session"));
+        components.add_security_scheme("session_token", SecurityScheme::Http(token.build()));
+        let cookie = ApiKeyValue::with_description("__Host-session", "The same in the cookie that a log-in has set");
+        components.add_security_scheme("session_cookie", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
     }
     for (path, item) in &mut document.paths.paths {
         for (method, operation) in operations(item) {
-            operation.security = Some(requirements(method, routes.get(path).unwrap_or(path)));
+            // What asks for no key may ask for a session.
+            let own = operation.security.take().unwrap_or_default();
+            operation.security = Some(requirements(method, routes.get(path).unwrap_or(path)).unwrap_or(own));
             let problem = ResponseBuilder::new()
                 .description("A problem document")
                 .content(MEDIA_TYPE, ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build())
@@ -104,13 +111,13 @@ pub(crate) fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static 
 }
 
 /// The key that a route asks for, with the scope, where the service asks for keys.
-fn requirements(method: &str, route: &str) -> Vec<SecurityRequirement> {
+fn requirements(method: &str, route: &str) -> Option<Vec<SecurityRequirement>> {
     match access::listed(method, route) {
         Some(Guard::Key(scope, _)) => {
             let with = |scheme: &str| SecurityRequirement::new(scheme, [scope.as_str()]);
-            vec![with(BEARER), with(HEADER)]
+            Some(vec![with(BEARER), with(HEADER)])
         }
-        Some(Guard::Open) | None => Vec::new(),
+        Some(Guard::Open) | None => None,
     }
 }
 

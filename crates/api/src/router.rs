@@ -1,6 +1,8 @@
 //! All routes, put together once: for axum and for the API description.
 
 use axum::{Router, middleware as axum_middleware};
+use http::{HeaderValue, header};
+use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
@@ -24,12 +26,20 @@ pub fn router(state: ApiState) -> Router {
 /// The API description as it is served at `/openapi.json`.
 #[must_use]
 pub fn openapi_document() -> utoipa::openapi::OpenApi {
-    openapi::complete(answering_at_once().merge(waiting()).into_openapi())
+    openapi::complete(answering_at_once().merge(with_session()).merge(waiting()).into_openapi())
 }
 
 fn all(state: &ApiState) -> OpenApiRouter<ApiState> {
     let bound = axum_middleware::from_fn_with_state(state.clone(), middleware::timeout::bound);
-    answering_at_once().layer(bound).merge(waiting())
+    // What these answer is of one user, or lets somebody in: nobody on the way keeps it.
+    let no_store = SetResponseHeaderLayer::overriding(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let with_session = with_session().layer(state.sessions.clone()).layer(no_store);
+    answering_at_once().merge(with_session).layer(bound).merge(waiting())
+}
+
+/// Routes that know the session of a request.
+fn with_session() -> OpenApiRouter<ApiState> {
+    routes::sessions::routes().merge(routes::user_sessions::routes())
 }
 
 /// Routes whose answer begins at once; a stream's first bytes do too.
@@ -103,7 +113,7 @@ mod tests {
     #[test]
     fn no_two_resources_describe_different_things_by_one_name() {
         let mut seen = HashMap::new();
-        for resource in resources().into_iter().chain([waiting()]) {
+        for resource in resources().into_iter().chain([with_session(), waiting()]) {
             let components = resource.into_openapi().components.unwrap_or_default();
             for (name, schema) in components.schemas {
                 let known = seen.entry(name.clone()).or_insert_with(|| schema.clone());

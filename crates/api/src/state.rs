@@ -10,6 +10,7 @@ use trackside_core::{HealthCheck, Timestamp};
 use trackside_jobs::JobService;
 use trackside_progress::ProgressTracker;
 use trackside_queue::{MonitorHandle, QueueManager, Schedules};
+use trackside_session::SessionLayer;
 
 use crate::{Access, ApiConfig, WebhookSources};
 
@@ -28,6 +29,8 @@ pub struct ApiState {
     pub progress: ProgressTracker,
     /// The cache.
     pub cache: CacheManager,
+    /// Sessions, and how browsers carry their tokens.
+    pub sessions: SessionLayer,
     /// The brake and agent status.
     pub control: AgentControl,
     /// Tools and jobs.

@@ -7,6 +7,7 @@ mod check;
 mod environment;
 mod load;
 pub(crate) mod policy;
+pub(crate) mod session;
 mod show;
 pub(crate) mod webhooks;
 
@@ -39,6 +40,7 @@ pub(crate) struct Config {
     pub(crate) history: History,
     pub(crate) progress: Progress,
     pub(crate) cache: cache::Cache,
+    pub(crate) session: session::Session,
     pub(crate) log: Log,
 }
 
@@ -51,6 +53,7 @@ pub(crate) struct Server {
     /// Empty means that no keys are asked for.
     pub(crate) api_keys_file: PathBuf,
     pub(crate) allowed_hosts: Vec<String>,
+    pub(crate) allowed_origins: Vec<String>,
     pub(crate) request_timeout_ms: u64,
     pub(crate) max_body_bytes: usize,
     pub(crate) heartbeat_ms: u64,

@@ -102,7 +102,8 @@ pub(crate) fn state(
     metrics: Arc<dyn MetricsSource>,
     stop: &CancellationToken,
 ) -> anyhow::Result<ApiState> {
-    let mut health: Vec<Arc<dyn HealthCheck>> = vec![Arc::new(parts.jobs.clone())];
+    let sessions = parts.sessions.sessions().clone();
+    let mut health: Vec<Arc<dyn HealthCheck>> = vec![Arc::new(parts.jobs.clone()), Arc::new(sessions)];
     health.extend(parts.redis.clone().map(|redis| Arc::new(redis) as Arc<dyn HealthCheck>));
     let sources = webhooks::sources(config)?;
     let config = api_config(config, access.asks_for_keys());
@@ -114,6 +115,7 @@ pub(crate) fn state(
         monitor: parts.monitor.handle(),
         progress: parts.progress.clone(),
         cache: parts.cache.clone(),
+        sessions: parts.sessions.clone(),
         control: parts.control.clone(),
         jobs: parts.jobs.clone(),
         health: health.into(),
@@ -142,6 +144,7 @@ fn api_config(config: &Config, asks_for_keys: bool) -> ApiConfig {
         } else {
             AllowedHosts::Any
         },
+        allowed_origins: server.allowed_origins.clone(),
         ..ApiConfig::default()
     }
 }

@@ -15,6 +15,7 @@ use trackside_jobs::{JobDeps, JobService, SearchPath, ToolRegistry};
 use trackside_progress::ProgressTracker;
 use trackside_queue::{QueueManager, QueueMonitor, RedisQueueStore, Schedules};
 use trackside_redis::RedisService;
+use trackside_session::SessionLayer;
 
 use self::data_dir::DataDir;
 use crate::{alerts, brake, config::Config};
@@ -27,6 +28,7 @@ pub(crate) struct Parts {
     pub(crate) schedules: Schedules,
     pub(crate) progress: ProgressTracker,
     pub(crate) cache: CacheManager,
+    pub(crate) sessions: SessionLayer,
     pub(crate) control: AgentControl,
     pub(crate) jobs: JobService,
     /// `None` on memory stores.
@@ -96,6 +98,7 @@ pub(crate) async fn assemble(config: &Config) -> anyhow::Result<Parts> {
     let progress = ProgressTracker::new(stores.progress, progress_config(config));
     let cache = CacheManager::new(stores.cache, crate::config::cache::cache(config)?);
     alerts::tell_of_cache(config, &cache, redis.clone())?;
+    let sessions = crate::config::session::layer(config, stores.sessions)?;
     let control = AgentControl::new(stores.control, trackside_control::Config::default());
     queues.on_register(Arc::new(brake::BringBrake::new(control.clone())));
     let jobs = JobService::new(JobDeps {
@@ -115,6 +118,7 @@ pub(crate) async fn assemble(config: &Config) -> anyhow::Result<Parts> {
         schedules,
         progress,
         cache,
+        sessions,
         control,
         jobs,
         redis,

@@ -150,6 +150,7 @@ const TABLE: &[(&str, &str, Guard)] = &[
     ("POST",   "/v1/sessions/current/rotate",                OPEN),
     ("GET",    "/v1/users/{user_id}/sessions",               key(Control, User)),
     ("DELETE", "/v1/users/{user_id}/sessions",               key(Control, User)),
+    ("DELETE", "/v1/users/{user_id}/sessions/{session_id}",  key(Control, User)),
     // Limits: their subjects are whoever the caller says.
     ("POST",   "/v1/limits/check",                           key(Enqueue, Unbound)),
     ("POST",   "/v1/limits/reserve",                         key(Enqueue, Unbound)),

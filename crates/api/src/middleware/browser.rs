@@ -2,22 +2,20 @@
 //!
 //! Two ways lead there. A site may point its own name at 127.0.0.1 (DNS rebinding): its pages then read and write as
 //! if they were ours, with a foreign `Host`. Or a page may simply post across origins, which needs no permission to be
-//! *sent*. The second check is the one Go's `net/http.CrossOriginProtection` makes: `Sec-Fetch-Site` where the browser
-//! sends it, `Origin` against `Host` where not; a program that sends neither is not a browser and is let through.
+//! *sent*. The second check is that of sessions: a program that is no browser is let through.
 
 use axum::{
     extract::{Request, State},
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, HeaderName, Method, Uri, header};
+use http::{Method, Uri, header};
+use trackside_session::is_cross_site;
 
 use crate::{
     AllowedHosts, ApiState,
     problem::{Problem, ProblemKind},
 };
-
-const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Refuses a foreign `Host`, and a cross-site request that may change something.
 pub(crate) async fn refuse_other_sites(State(state): State<ApiState>, request: Request, next: Next) -> Response {
@@ -28,7 +26,7 @@ pub(crate) async fn refuse_other_sites(State(state): State<ApiState>, request: R
     }
     let reads_only = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS)
         && !request.headers().contains_key(header::UPGRADE);
-    if !reads_only && is_cross_site(request.headers(), host.as_deref(), &config.allowed_origins) {
+    if !reads_only && is_cross_site(request.uri(), request.headers(), &config.allowed_origins) {
         return Problem::new(ProblemKind::CrossSiteRequest).into_response();
     }
     next.run(request).await
@@ -38,26 +36,6 @@ pub(crate) async fn refuse_other_sites(State(state): State<ApiState>, request: R
 fn host_of(request: &Request) -> Option<String> {
     let target = request.uri().authority().map(|authority| authority.as_str().to_owned());
     target.or_else(|| request.headers().get(header::HOST)?.to_str().ok().map(str::to_owned))
-}
-
-fn is_cross_site(headers: &HeaderMap, host: Option<&str>, allowed_origins: &[String]) -> bool {
-    let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("unreadable"));
-    let origin = text(header::ORIGIN);
-    if origin.is_some_and(|origin| allowed_origins.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin))) {
-        return false;
-    }
-    match (text(SEC_FETCH_SITE), origin) {
-        (Some(site), _) => !matches!(site, "same-origin" | "none"),
-        (None, None) => false,
-        (None, Some(origin)) => {
-            let origin: Option<Uri> = origin.parse().ok();
-            let authority = origin.as_ref().and_then(Uri::authority).map(|authority| authority.as_str());
-            match (authority, host) {
-                (Some(authority), Some(host)) => !authority.eq_ignore_ascii_case(host),
-                _ => true,
-            }
-        }
-    }
 }
 
 // === impl AllowedHosts ===
@@ -106,23 +84,5 @@ mod tests {
         }
         assert!(!policy.allow(None));
         assert!(AllowedHosts::Any.allow(Some("evil.example")));
-    }
-
-    #[test]
-    fn a_program_is_let_through_and_another_site_is_not() {
-        let cross = |pairs: &[(HeaderName, &'static str)]| {
-            let headers = pairs.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect();
-            is_cross_site(&headers, Some("127.0.0.1:8080"), &["https://console.example".to_owned()])
-        };
-        assert!(!cross(&[]));
-        assert!(!cross(&[(SEC_FETCH_SITE, "same-origin")]));
-        assert!(!cross(&[(SEC_FETCH_SITE, "none")]));
-        assert!(cross(&[(SEC_FETCH_SITE, "cross-site")]));
-        // Another port of localhost is the same site and still another program.
-        assert!(cross(&[(SEC_FETCH_SITE, "same-site")]));
-        assert!(!cross(&[(header::ORIGIN, "http://127.0.0.1:8080")]));
-        assert!(cross(&[(header::ORIGIN, "http://127.0.0.1:3000")]));
-        assert!(cross(&[(header::ORIGIN, "null")]));
-        assert!(!cross(&[(header::ORIGIN, "https://console.example"), (SEC_FETCH_SITE, "cross-site")]));
     }
 }

@@ -12,6 +12,7 @@ pub(crate) enum ProblemKind {
     NotYours,
     CrossSiteRequest,
     HostNotAllowed,
+    NotLoggedIn,
     NotFound,
     MethodNotAllowed,
     Conflict,
@@ -22,6 +23,7 @@ pub(crate) enum ProblemKind {
     UnsupportedMediaType,
     InvalidRequest,
     LimitExceeded,
+    TooManySessions,
     QueueFull,
     Internal,
     IdempotencyKeyReused,
@@ -39,7 +41,7 @@ pub(crate) enum ProblemKind {
 
 impl ProblemKind {
     /// Every kind that has a page.
-    pub(crate) const ALL: [Self; 26] = [
+    pub(crate) const ALL: [Self; 28] = [
         Self::MalformedJson,
         Self::MalformedWebhook,
         Self::Unauthorized,
@@ -47,6 +49,7 @@ impl ProblemKind {
         Self::NotYours,
         Self::CrossSiteRequest,
         Self::HostNotAllowed,
+        Self::NotLoggedIn,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::Conflict,
@@ -57,6 +60,7 @@ impl ProblemKind {
         Self::UnsupportedMediaType,
         Self::InvalidRequest,
         Self::LimitExceeded,
+        Self::TooManySessions,
         Self::QueueFull,
         Self::Internal,
         Self::IdempotencyKeyReused,
@@ -119,6 +123,13 @@ impl ProblemKind {
                  can reach it by pointing its own name at this machine. Use 127.0.0.1, localhost or [::1], or list the \
                  name among the allowed hosts.",
             ),
+            Self::NotLoggedIn => (
+                "not-logged-in",
+                StatusCode::UNAUTHORIZED,
+                "The request comes without a session",
+                "There is no token, or it is of no session, or of one that is over: log in again. A token is sent as \
+                 `Authorization: Bearer …`, or in the cookie that the log-in has set.",
+            ),
             Self::NotFound => (
                 "not-found",
                 StatusCode::NOT_FOUND,
@@ -180,6 +191,12 @@ impl ProblemKind {
                 StatusCode::TOO_MANY_REQUESTS,
                 "A limit is reached",
                 "Wait for the seconds that Retry-After names, then try again.",
+            ),
+            Self::TooManySessions => (
+                "too-many-sessions",
+                StatusCode::TOO_MANY_REQUESTS,
+                "The user has as many sessions as allowed",
+                "End one of them, which the list of the user's sessions names, and log in again. Nothing was changed.",
             ),
             Self::QueueFull => (
                 "queue-full",

@@ -28,7 +28,7 @@ struct PutQuery {
 
 /// What happened in the caches of this process, by namespace.
 #[derive(Debug, Serialize, ToSchema)]
-struct CacheStats {
+pub(super) struct CacheStats {
     namespaces: Vec<NamespaceView>,
     /// Changes that are written when the store is back.
     remembered_now: usize,
@@ -189,8 +189,12 @@ async fn invalidate(State(state): State<ApiState>, StrictPath(tag): StrictPath<S
     responses((status = OK, body = CacheStats))
 )]
 async fn stats(State(state): State<ApiState>) -> Json<CacheStats> {
+    Json(figures(&state))
+}
+
+pub(super) fn figures(state: &ApiState) -> CacheStats {
     let namespaces = state.cache.stats().into_iter().map(Into::into).collect();
-    Json(CacheStats { namespaces, remembered_now: state.cache.remembered() })
+    CacheStats { namespaces, remembered_now: state.cache.remembered() }
 }
 
 /// Warm the cache

@@ -8,7 +8,10 @@ use trackside_core::Timestamp;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::queues::{self, QueueView};
+use super::{
+    cache::{self, CacheStats},
+    queues::{self, QueueView},
+};
 use crate::{ApiState, problem::Problem};
 
 /// Figures of every part. A part that cannot be asked now says why in `unavailable`.
@@ -25,6 +28,8 @@ struct Stats {
     redis: Option<RedisStats>,
     queues: Option<Vec<QueueView>>,
     jobs: Option<JobFigures>,
+    cache: CacheStats,
+    sessions: SessionFigures,
     /// The parts that could not be asked, and why.
     unavailable: BTreeMap<&'static str, String>,
 }
@@ -50,6 +55,29 @@ struct JobFigures {
     tools: usize,
     /// Manifests that were refused.
     refused_manifests: usize,
+}
+
+/// What this process did about sessions since it started.
+#[derive(Debug, Serialize, ToSchema)]
+struct SessionFigures {
+    /// Log-ins.
+    created: u64,
+    /// Log-ins that were refused, because the user had as many sessions as allowed.
+    refused: u64,
+    /// Requests that had a session.
+    let_in: u64,
+    /// Requests whose token was of no session, or of one that is over.
+    turned_away: u64,
+    /// Sessions that were destroyed, because a secret was used after it was replaced: somebody may have stolen it.
+    reused: u64,
+    /// Tokens that were replaced.
+    rotated: u64,
+    /// Sessions that were ended one at a time.
+    ended: u64,
+    /// Users that were logged out everywhere.
+    ended_everywhere: u64,
+    /// Log-ins, loads and rotations that the store failed.
+    failed: u64,
 }
 
 pub(crate) fn routes() -> OpenApiRouter<ApiState> {
@@ -81,6 +109,8 @@ async fn stats(State(state): State<ApiState>) -> Json<Stats> {
         redis,
         queues,
         jobs,
+        cache: cache::figures(&state),
+        sessions: sessions(&state),
         unavailable,
     })
 }
@@ -106,4 +136,19 @@ async fn jobs(state: &ApiState) -> Result<JobFigures, Problem> {
         tools: figures.tools,
         refused_manifests: figures.refused_manifests,
     })
+}
+
+fn sessions(state: &ApiState) -> SessionFigures {
+    let figures = state.sessions.sessions().stats();
+    SessionFigures {
+        created: figures.created,
+        refused: figures.refused,
+        let_in: figures.let_in,
+        turned_away: figures.turned_away,
+        reused: figures.reused,
+        rotated: figures.rotated,
+        ended: figures.ended,
+        ended_everywhere: figures.ended_everywhere,
+        failed: figures.failed,
+    }
 }

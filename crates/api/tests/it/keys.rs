@@ -63,7 +63,7 @@ impl Guarded {
 
 /// The scope that an operation asks for; `None` for one that asks for no key.
 pub(crate) fn scope_of(operation: &Value) -> Option<&str> {
-    operation["security"].as_array().unwrap().first().map(|with| with["api_key"][0].as_str().unwrap())
+    operation["security"].as_array().unwrap().first().and_then(|with| with["api_key"][0].as_str())
 }
 
 /// An operation with plausible names in its path.

@@ -22,6 +22,8 @@ mod progress_away;
 mod queues;
 mod schedules;
 mod service;
+mod session_security;
+mod sessions;
 mod sockets;
 mod task_options;
 mod tasks;

@@ -20,6 +20,7 @@ use trackside_queue::{
     MemoryAlertBoard, MemoryQueueStore, MemoryScheduleStore, MonitorConfig, OutboxRelay, QueueManager, QueueMonitor,
     QueueStore, Scheduler, SchedulerConfig, Schedules,
 };
+use trackside_session::{MemorySessionStore, SessionLayer, SessionManager, SessionStore};
 
 /// A service on a free port, which ends with the value.
 pub(crate) struct Service {
@@ -113,6 +114,7 @@ pub(crate) async fn setup_of(queues: Arc<dyn QueueStore>, progress: Arc<dyn Prog
             Arc::new(MemoryCacheStore::new(&Default::default(), clock.clone())),
             Default::default(),
         ),
+        sessions: sessions_over(Arc::new(MemorySessionStore::new(clock.clone())), Default::default()),
         control: AgentControl::new(Arc::new(bus), trackside_control::Config::default()),
         jobs,
         health: Arc::new([]),
@@ -124,6 +126,11 @@ pub(crate) async fn setup_of(queues: Arc<dyn QueueStore>, progress: Arc<dyn Prog
         config: Arc::new(ApiConfig::default()),
     };
     Setup { state, board, data }
+}
+
+/// Sessions in a store, with the cookie as it is by default.
+pub(crate) fn sessions_over(store: Arc<dyn SessionStore>, config: trackside_session::Config) -> SessionLayer {
+    SessionLayer::new(SessionManager::new(store, config).unwrap(), Default::default()).unwrap()
 }
 
 /// A folder with a tool that tells its progress and leaves a greeting.

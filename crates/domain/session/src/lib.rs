@@ -3,6 +3,7 @@
 
 mod config;
 mod error;
+mod health;
 mod id;
 mod keyring;
 mod manager;
@@ -25,6 +26,7 @@ mod web;
 
 pub use config::{Config, WhenFull};
 pub use error::Error;
+pub use health::SessionStats;
 pub use id::{SessionId, SessionKey, UserTag};
 pub use keyring::{InvalidKey, KeyId, Keyring, SealingKey};
 pub use manager::{Rotated, SessionManager};
@@ -40,4 +42,6 @@ pub use token::{Salt, SecretHash, SessionToken};
 #[cfg(feature = "tower-sessions")]
 pub use tower_sessions::TowerSessionStore;
 #[cfg(feature = "axum")]
-pub use web::{CurrentSession, SessionHandle, SessionLayer, SessionRejection, SessionService, WebConfig};
+pub use web::{
+    CurrentSession, SameSite, SessionHandle, SessionLayer, SessionRejection, SessionService, WebConfig, is_cross_site,
+};

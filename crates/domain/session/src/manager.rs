@@ -8,8 +8,9 @@ use trackside_core::UserId;
 
 use crate::{
     Authority, Config, Creation, Device, Error, Found, Limit, NewRecord, NewSession, NextSecret, Payload, Record,
-    Rotation, Salt, Saved, Session, SessionId, SessionInfo, SessionKey, SessionStore, SessionToken, Turned, UserTag,
-    metrics::{METRICS, count},
+    Rotation, Salt, Saved, Session, SessionId, SessionInfo, SessionKey, SessionStats, SessionStore, SessionToken,
+    Turned, UserTag,
+    metrics::{METRICS, Outcome, Tally},
     patch::merge,
     seal::Place,
 };
@@ -34,6 +35,7 @@ use crate::{
 pub struct SessionManager {
     store: Arc<dyn SessionStore>,
     config: Arc<Config>,
+    tally: Arc<Tally>,
 }
 
 /// A session whose secret was replaced.
@@ -63,13 +65,19 @@ impl SessionManager {
     /// [`Error::InvalidInput`] when a setting is out of its bounds.
     pub fn new(store: Arc<dyn SessionStore>, config: Config) -> Result<Self, Error> {
         config.check()?;
-        Ok(Self { store, config: Arc::new(config) })
+        Ok(Self { store, config: Arc::new(config), tally: Arc::default() })
     }
 
     /// The settings.
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// What was done by this manager and its clones.
+    #[must_use]
+    pub fn stats(&self) -> SessionStats {
+        self.tally.read()
     }
 
     /// Creates the session of a user who has just proved who it is. Id and secret are new in any case: nothing that a
@@ -97,11 +105,11 @@ impl SessionManager {
         let limit = self.config.max_per_user.map(|max| Limit { max, when_full });
         let created = self.store.create(&record, limit).await;
         let outcome = match &created {
-            Ok(Creation::Created(_)) => "created",
-            Ok(Creation::Full) => "full",
-            Err(_) => "failed",
+            Ok(Creation::Created(_)) => Outcome::Created,
+            Ok(Creation::Full) => Outcome::Full,
+            Err(_) => Outcome::Failed,
         };
-        count(&METRICS.created, "outcome", outcome);
+        self.tally.create(outcome);
         match created? {
             Creation::Created(record) => Ok((token, self.open(key, record)?)),
             Creation::Full => Err(Error::TooManySessions { max: limit.map_or(0, |limit| limit.max.get()) }),
@@ -116,13 +124,13 @@ impl SessionManager {
     pub async fn load(&self, token: &SessionToken) -> Result<Session, Error> {
         let found = self.store.load(&token.key(), &token.hash(), self.config.touch_every).await;
         let outcome = match &found {
-            Ok(Found::Active(record)) if record.is_superseded => "superseded",
-            Ok(Found::Active(_)) => "active",
-            Ok(Found::Unknown) => "none",
-            Ok(Found::Reused) => "reused",
-            Err(_) => "failed",
+            Ok(Found::Active(record)) if record.is_superseded => Outcome::Superseded,
+            Ok(Found::Active(_)) => Outcome::Active,
+            Ok(Found::Unknown) => Outcome::None,
+            Ok(Found::Reused) => Outcome::Reused,
+            Err(_) => Outcome::Failed,
         };
-        count(&METRICS.loads, "outcome", outcome);
+        self.tally.load(outcome);
         match found? {
             Found::Active(record) => self.open(token.key(), record),
             Found::Unknown => Err(Error::NoSession),
@@ -187,13 +195,13 @@ impl SessionManager {
         let next = NextSecret { hash, salt, rotation, grace: self.config.grace };
         let turned = self.store.rotate(&token.key(), &token.hash(), &next).await;
         let outcome = match &turned {
-            Ok(Turned::Rotated { .. }) => "rotated",
-            Ok(Turned::Superseded) => "superseded",
-            Ok(Turned::Unknown) => "none",
-            Ok(Turned::Reused) => "reused",
-            Err(_) => "failed",
+            Ok(Turned::Rotated { .. }) => Outcome::Rotated,
+            Ok(Turned::Superseded) => Outcome::Superseded,
+            Ok(Turned::Unknown) => Outcome::None,
+            Ok(Turned::Reused) => Outcome::Reused,
+            Err(_) => Outcome::Failed,
         };
-        count(&METRICS.rotations, "outcome", outcome);
+        self.tally.rotate(outcome);
         match turned? {
             Turned::Rotated { record, salt } => {
                 Ok(Rotated { token: token.next(&salt), session: self.open(token.key(), record)? })
@@ -210,7 +218,7 @@ impl SessionManager {
     /// Those of the store: then the client may still be logged in, and should keep its token to try again.
     pub async fn destroy(&self, token: &SessionToken) -> Result<bool, Error> {
         let destroyed = self.store.destroy(&token.key(), Authority::Secret(&token.hash())).await?;
-        count(&METRICS.destroyed, "scope", "one");
+        self.tally.destroy();
         Ok(destroyed)
     }
 
@@ -222,7 +230,7 @@ impl SessionManager {
     pub async fn destroy_by_id(&self, user_id: &UserId, id: SessionId) -> Result<bool, Error> {
         let key = SessionKey { user: UserTag::of(user_id), id };
         let destroyed = self.store.destroy(&key, Authority::Owner).await?;
-        count(&METRICS.destroyed, "scope", "one");
+        self.tally.destroy();
         Ok(destroyed)
     }
 
@@ -262,9 +270,13 @@ impl SessionManager {
         self.store.list(&user).await?.into_iter().map(info).collect()
     }
 
+    pub(crate) fn store(&self) -> &dyn SessionStore {
+        &*self.store
+    }
+
     async fn end_all(&self, user_id: &UserId, keep: Option<SessionId>) -> Result<(), Error> {
         self.store.destroy_all(&UserTag::of(user_id), keep).await?;
-        count(&METRICS.destroyed, "scope", "all");
+        self.tally.destroy_everywhere();
         Ok(())
     }
 

@@ -16,7 +16,6 @@ use zeroize::Zeroizing;
 
 use crate::{Error, SessionId, SessionKey, UserTag};
 
-const PREFIX: &str = "trs1_";
 const SECRET_LEN: usize = 32;
 const TOKEN_LEN: usize = UserTag::LEN + 16 + SECRET_LEN;
 
@@ -60,6 +59,9 @@ pub struct Salt([u8; 32]);
 // === impl SessionToken ===
 
 impl SessionToken {
+    /// What every token begins with.
+    pub(crate) const PREFIX: &str = "trs1_";
+
     /// A token with a secret from the operating system.
     pub(crate) fn generate(key: SessionKey) -> Result<Self, Error> {
         let mut secret = Zeroizing::new([0; SECRET_LEN]);
@@ -86,7 +88,7 @@ impl SessionToken {
         tag.copy_from_slice(self.key.user.as_bytes());
         id.copy_from_slice(self.key.id.as_bytes());
         secret.copy_from_slice(self.secret.as_slice());
-        [PREFIX, &BASE64URL_NOPAD.encode(bytes.as_slice())].concat()
+        [Self::PREFIX, &BASE64URL_NOPAD.encode(bytes.as_slice())].concat()
     }
 
     /// Where its session is.
@@ -113,7 +115,7 @@ impl FromStr for SessionToken {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let invalid = InvalidName { what: "session token", rule: "as it was handed out" };
-        let encoded = text.strip_prefix(PREFIX).ok_or_else(|| invalid.clone())?;
+        let encoded = text.strip_prefix(Self::PREFIX).ok_or_else(|| invalid.clone())?;
         let mut bytes = Zeroizing::new([0; TOKEN_LEN]);
         if BASE64URL_NOPAD.decode_len(encoded.len()) != Ok(TOKEN_LEN)
             || BASE64URL_NOPAD.decode_mut(encoded.as_bytes(), bytes.as_mut_slice()) != Ok(TOKEN_LEN)

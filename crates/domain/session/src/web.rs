@@ -14,14 +14,15 @@ mod rejection;
 pub use extract::CurrentSession;
 pub use handle::SessionHandle;
 pub use layer::{SessionLayer, SessionService};
+pub use origin::is_cross_site;
 pub use rejection::SessionRejection;
 
 use crate::Error;
 
 /// How browsers carry a token.
 ///
-/// The cookie is always `Secure`, `HttpOnly`, `SameSite=Lax` and of this host alone. Browsers take such cookies over plain HTTP from
-/// `localhost` only.
+/// The cookie is always `Secure`, `HttpOnly` and of this host alone. Browsers take such cookies over plain HTTP from `localhost`
+/// only.
 ///
 /// ```
 /// use trackside_session::WebConfig;
@@ -32,9 +33,25 @@ use crate::Error;
 pub struct WebConfig {
     /// The name of the cookie, which begins with `__Host-`: browsers then let no other host and no plain HTTP set it.
     pub cookie_name: String,
+    /// Whether other sites' links carry it. They do.
+    pub same_site: SameSite,
     /// Other sites whose pages may send unsafe requests with the cookie: scheme, host and port as browsers write them in
     /// `Origin`. Empty.
     pub trusted_origins: Vec<String>,
+}
+
+/// Which requests from other sites carry the cookie.
+///
+/// ```
+/// assert_eq!(trackside_session::SameSite::default(), trackside_session::SameSite::Lax);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SameSite {
+    /// Links to this site: whoever follows one is logged in.
+    #[default]
+    Lax,
+    /// None: whoever follows a link from elsewhere is not logged in until the next click.
+    Strict,
 }
 
 // === impl WebConfig ===
@@ -62,6 +79,6 @@ impl WebConfig {
 
 impl Default for WebConfig {
     fn default() -> Self {
-        Self { cookie_name: "__Host-session".to_owned(), trusted_origins: Vec::new() }
+        Self { cookie_name: "__Host-session".to_owned(), same_site: SameSite::Lax, trusted_origins: Vec::new() }
     }
 }

@@ -36,8 +36,14 @@ const NOT_SETTINGS: [&str; 5] =
 /// Prefix of what the test suite passes to itself.
 const TEST_PREFIX: &str = "TRACKSIDE_TEST_";
 /// Keys whose value may stand in a file, named by the variable with `_FILE` behind it.
-const SECRETS: [&str; 5] =
-    ["redis.url", "cache.redis_url", "history.database_url", "monitor.webhook_url", "monitor.webhook_secret"];
+const SECRETS: [&str; 6] = [
+    "redis.url",
+    "cache.redis_url",
+    "history.database_url",
+    "monitor.webhook_url",
+    "monitor.webhook_secret",
+    "session.keys",
+];
 
 /// True for values that must never be printed.
 pub(super) fn is_secret(key: &str) -> bool {
@@ -53,7 +59,7 @@ pub(super) fn environment_layers(environment: &BTreeMap<String, String>) -> anyh
         }
         let file_name = format!("{name}_FILE");
         if let (true, Some(path)) = (is_secret(key), environment.get(&file_name)) {
-            layers.push(Layer::one(format!("environment variable {file_name}"), key, secret(&file_name, path)?));
+            layers.push(Layer::one(format!("environment variable {file_name}"), key, secret(&file_name, key, path)?));
         }
     }
     for (name, value) in environment.iter().filter(|(name, _)| name.starts_with("TRACKSIDE_")) {
@@ -68,7 +74,7 @@ pub(super) fn environment_layers(environment: &BTreeMap<String, String>) -> anyh
         let key = name.trim_start_matches("TRACKSIDE_").to_lowercase().replace("__", ".");
         let layer_name = format!("environment variable {name}");
         match key.strip_suffix("_file").filter(|key| is_secret(key)) {
-            Some(key) => layers.push(Layer::one(layer_name, key, secret(name, value)?)),
+            Some(key) => layers.push(Layer::one(layer_name, key, secret(name, key, value)?)),
             None => {
                 let mut known = known_keys();
                 known.extend(policy::keys_beside(&key));
@@ -93,9 +99,13 @@ pub(super) fn environment_layers(environment: &BTreeMap<String, String>) -> anyh
     Ok(layers)
 }
 
-fn secret(name: &str, path: &str) -> anyhow::Result<Value> {
+/// What stands in a file: a text, or for a key that is a list, one in each line.
+fn secret(name: &str, key: &str, path: &str) -> anyhow::Result<Value> {
     let text = std::fs::read_to_string(path).with_context(|| format!("{name}: cannot read {path}"))?;
-    Ok(Value::from(text.trim_end()))
+    Ok(match default_of(key) {
+        Some(Value::Array(..)) => list(text.lines()),
+        _ => Value::from(text.trim_end()),
+    })
 }
 
 /// The variable that sets a key.
@@ -104,9 +114,13 @@ fn variable_of(key: &str) -> String {
     short.map_or_else(|| format!("TRACKSIDE_{}", key.replace('.', "__").to_uppercase()), |(name, _)| (*name).into())
 }
 
-/// Texts with commas between them.
-fn list(text: &str) -> Value {
-    Value::from(text.split(',').map(|part| part.trim().to_owned()).collect::<Vec<_>>())
+/// The texts, but empty ones.
+fn list<'a>(parts: impl Iterator<Item = &'a str>) -> Value {
+    Value::from(parts.map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect::<Vec<_>>())
+}
+
+fn default_of(key: &str) -> Option<Value> {
+    Figment::from(Toml::string(DEFAULTS)).find_value(key).ok()
 }
 
 fn known_keys() -> Vec<String> {
@@ -127,14 +141,13 @@ pub(super) fn parse(text: &str) -> Value {
 
 /// As [`parse`], but a key whose default is a string takes the text as it is: a prefix of `1` stays text.
 fn parse_for(key: &str, text: &str) -> Value {
-    let default = Figment::from(Toml::string(DEFAULTS)).find_value(key).ok();
-    match default {
+    match default_of(key) {
         Some(Value::String(..)) => Value::from(text),
-        Some(Value::Array(..)) if !text.starts_with('[') => list(text),
+        Some(Value::Array(..)) if !text.starts_with('[') => list(text.split(',')),
         Some(_) => parse(text),
         None => match webhooks::key_of(key) {
             None | Some("tolerance_s" | "max_body_bytes") => parse(text),
-            Some("keep_headers") => list(text),
+            Some("keep_headers") => list(text.split(',')),
             Some(_) => Value::from(text),
         },
     }

@@ -18,6 +18,7 @@ use trackside_queue::{
     RedisScheduleStore, ScheduleStore,
 };
 use trackside_redis::{RedisService, TlsConfig};
+use trackside_session::{MemorySessionStore, RedisSessionStore, SessionStore};
 
 use crate::config::Config;
 
@@ -28,6 +29,7 @@ pub(super) struct Stores {
     pub(super) alerts: Arc<dyn AlertBoard>,
     pub(super) progress: Arc<dyn ProgressStore>,
     pub(super) cache: Arc<dyn CacheStore>,
+    pub(super) sessions: Arc<dyn SessionStore>,
     pub(super) control: Arc<dyn ControlBus>,
     pub(super) status: Arc<dyn JobStatusStore>,
     pub(super) updates: Arc<dyn JobUpdates>,
@@ -93,6 +95,7 @@ pub(super) async fn open(
             alerts: Arc::new(RedisAlertBoard::new(redis.clone())),
             progress: Arc::new(RedisProgressStore::new(redis.clone(), &progress)),
             cache,
+            sessions: Arc::new(RedisSessionStore::new(redis.clone())),
             control: Arc::new(RedisControlBus::new(redis.clone())),
             status: Arc::new(RedisJobStatusStore::new(redis.clone())),
             updates: Arc::new(RedisJobUpdates::new(redis)),
@@ -107,6 +110,7 @@ pub(super) async fn open(
             alerts: Arc::new(MemoryAlertBoard::new(Arc::clone(&clock))),
             progress: Arc::new(MemoryProgressStore::new(progress, Arc::clone(&clock))),
             cache,
+            sessions: Arc::new(MemorySessionStore::new(Arc::clone(&clock))),
             control: Arc::new(MemoryControlBus::new(Arc::clone(&clock))),
             status: Arc::new(MemoryJobStatusStore::default()),
             updates: Arc::new(MemoryJobUpdates::default()),

@@ -13,6 +13,7 @@ mod queue_cli;
 mod rolling_upgrade;
 mod schedules;
 mod service;
+mod sessions;
 mod sse;
 mod tls;
 mod traces;

@@ -2,6 +2,7 @@
 
 use http::{HeaderMap, HeaderValue, header};
 
+use super::SameSite;
 use crate::{Session, SessionToken};
 
 /// How a token came.
@@ -11,9 +12,18 @@ pub(super) enum Carrier {
     Cookie,
 }
 
-/// The token of a request. With an `Authorization` header for bearers no cookie is looked at, whatever the header says.
+/// The cookie as browsers are told of it.
+#[derive(Debug)]
+pub(super) struct Cookie {
+    pub(super) name: String,
+    pub(super) same_site: SameSite,
+}
+
+/// The token of a request. A bearer token of ours goes before any cookie, even one that is broken; one that is not ours, such
+/// as an API key, does not keep a browser's cookie from being seen.
 pub(super) fn token(headers: &HeaderMap, cookie_name: &str) -> (Option<SessionToken>, Carrier) {
-    if let Some(bearer) = headers.get(header::AUTHORIZATION).and_then(bearer) {
+    let bearer = headers.get(header::AUTHORIZATION).and_then(bearer);
+    if let Some(bearer) = bearer.filter(|bearer| bearer.starts_with(SessionToken::PREFIX)) {
         return (bearer.parse().ok(), Carrier::Bearer);
     }
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
@@ -22,7 +32,11 @@ pub(super) fn token(headers: &HeaderMap, cookie_name: &str) -> (Option<SessionTo
         .filter_map(|cookie| cookie.split_once('='))
         .filter(|(name, _)| name.trim() == cookie_name)
         .filter_map(|(_, value)| value.trim().parse().ok());
-    (tokens.next(), Carrier::Cookie)
+    match tokens.next() {
+        // No page of another site can send that header.
+        None if bearer.is_some() => (None, Carrier::Bearer),
+        token => (token, Carrier::Cookie),
+    }
 }
 
 fn bearer(value: &HeaderValue) -> Option<&str> {
@@ -30,21 +44,27 @@ fn bearer(value: &HeaderValue) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// A cookie with the token, which the browser keeps until the session ends in any case.
-pub(super) fn set(name: &str, token: &SessionToken, session: &Session) -> Option<HeaderValue> {
-    let age = session.absolute_expires_at.millis_since(session.last_seen_at) / 1_000;
-    header(format!("{name}={}; Path=/; Max-Age={age}; Secure; HttpOnly; SameSite=Lax", token.expose()))
-}
+// === impl Cookie ===
 
-/// What makes the browser forget the cookie.
-pub(super) fn removed(name: &str) -> Option<HeaderValue> {
-    header(format!("{name}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax"))
-}
+impl Cookie {
+    /// One with the token, which the browser keeps until the session ends in any case.
+    pub(super) fn set(&self, token: &SessionToken, session: &Session) -> Option<HeaderValue> {
+        let age = session.absolute_expires_at.millis_since(session.last_seen_at) / 1_000;
+        self.header(&token.expose(), age)
+    }
 
-fn header(text: String) -> Option<HeaderValue> {
-    let mut value = HeaderValue::try_from(text).ok()?;
-    value.set_sensitive(true);
-    Some(value)
+    /// What makes the browser forget it.
+    pub(super) fn removed(&self) -> Option<HeaderValue> {
+        self.header("", 0)
+    }
+
+    fn header(&self, value: &str, age: u64) -> Option<HeaderValue> {
+        let Self { name, same_site } = self;
+        let text = format!("{name}={value}; Path=/; Max-Age={age}; Secure; HttpOnly; SameSite={same_site:?}");
+        let mut header = HeaderValue::try_from(text).ok()?;
+        header.set_sensitive(true);
+        Some(header)
+    }
 }
 
 #[cfg(test)]
@@ -67,13 +87,16 @@ mod tests {
         };
         assert_eq!(found(&[(header::COOKIE, &cookies)]), (Some(one.clone()), Carrier::Cookie));
         let broken = format!("__Host-session=trs1_x; __Host-session={one}");
-        assert_eq!(found(&[(header::COOKIE, &broken)]), (Some(one), Carrier::Cookie));
+        assert_eq!(found(&[(header::COOKIE, &broken)]), (Some(one.clone()), Carrier::Cookie));
         let bearer = format!("bearer {two}");
         assert_eq!(
             found(&[(header::AUTHORIZATION, &bearer), (header::COOKIE, &cookies)]),
             (Some(two), Carrier::Bearer)
         );
-        assert_eq!(found(&[(header::AUTHORIZATION, "Bearer x"), (header::COOKIE, &cookies)]), (None, Carrier::Bearer));
+        let with_cookie = |bearer| found(&[(header::AUTHORIZATION, bearer), (header::COOKIE, &cookies)]);
+        assert_eq!(with_cookie("Bearer trs1_x"), (None, Carrier::Bearer));
+        assert_eq!(with_cookie("Bearer trk_x"), (Some(one), Carrier::Cookie));
+        assert_eq!(found(&[(header::AUTHORIZATION, "Bearer trk_x")]), (None, Carrier::Bearer));
         assert_eq!(found(&[(header::COOKIE, "session=1; x__Host-session=2")]), (None, Carrier::Cookie));
     }
 }

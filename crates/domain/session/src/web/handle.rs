@@ -9,7 +9,7 @@ use http::HeaderValue;
 use serde_json::{Map, Value};
 use tokio::sync::Mutex;
 
-use super::cookie::{self, Carrier};
+use super::cookie::{Carrier, Cookie};
 use crate::{Error, NewSession, Rotated, Rotation, Session, SessionManager, SessionToken};
 
 /// The session of a request, and the way to change it. Clones share it.
@@ -18,7 +18,7 @@ use crate::{Error, NewSession, Rotated, Rotation, Session, SessionManager, Sessi
 /// # async fn handler(handle: trackside_session::SessionHandle) -> Result<(), Box<dyn std::error::Error>> {
 /// use trackside_session::NewSession;
 /// // After the password was checked: the response sets the cookie.
-/// let session = handle.log_in(NewSession::of("alice".parse()?)).await?;
+/// let (_token, session) = handle.log_in(NewSession::of("alice".parse()?)).await?;
 /// # let _ = session; Ok(()) }
 /// ```
 #[derive(Clone)]
@@ -28,7 +28,7 @@ pub struct SessionHandle {
 
 struct Inner {
     sessions: SessionManager,
-    cookie_name: Arc<str>,
+    cookie: Arc<Cookie>,
     carrier: Carrier,
     state: Mutex<State>,
     /// The header that the response gets.
@@ -46,12 +46,12 @@ struct State {
 impl SessionHandle {
     pub(super) fn new(
         sessions: SessionManager,
-        cookie_name: Arc<str>,
+        cookie: Arc<Cookie>,
         carrier: Carrier,
         token: Option<SessionToken>,
     ) -> Self {
         let state = Mutex::new(State { token, loaded: None });
-        Self { inner: Arc::new(Inner { sessions, cookie_name, carrier, state, set_cookie: StdMutex::default() }) }
+        Self { inner: Arc::new(Inner { sessions, cookie, carrier, state, set_cookie: StdMutex::default() }) }
     }
 
     /// The sessions of the application.
@@ -76,11 +76,11 @@ impl SessionHandle {
     }
 
     /// Creates the session of a user who has just proved who it is, and sets the cookie. The session that the request came
-    /// with, if any, is ended. For bearer tokens use [`SessionManager::create`], which hands out the token.
+    /// with, if any, is ended. For a program that keeps its token itself, [`SessionManager::create`] is enough.
     ///
     /// # Errors
     /// As [`SessionManager::create`].
-    pub async fn log_in(&self, new: NewSession) -> Result<Session, Error> {
+    pub async fn log_in(&self, new: NewSession) -> Result<(SessionToken, Session), Error> {
         let mut state = self.inner.state.lock().await;
         let (token, session) = self.inner.sessions.create(new).await?;
         if let Some(before) = state.token.take()
@@ -89,9 +89,9 @@ impl SessionHandle {
             // It is not the session of this browser any more, and ends by itself.
             tracing::warn!(session.id = %before.session_id(), error = %error, "the session before a log-in was not ended");
         }
-        self.answer(cookie::set(&self.inner.cookie_name, &token, &session));
-        *state = State { token: Some(token), loaded: Some(session.clone()) };
-        Ok(session)
+        self.answer(self.inner.cookie.set(&token, &session));
+        *state = State { token: Some(token.clone()), loaded: Some(session.clone()) };
+        Ok((token, session))
     }
 
     /// Replaces the secret, see [`SessionManager::rotate`], and sets the cookie if the token came in one. Whoever came with a
@@ -104,7 +104,7 @@ impl SessionHandle {
         let token = state.token.as_ref().ok_or(Error::NoSession)?;
         let rotated = self.inner.sessions.rotate(token, rotation).await?;
         if self.inner.carrier == Carrier::Cookie {
-            self.answer(cookie::set(&self.inner.cookie_name, &rotated.token, &rotated.session));
+            self.answer(self.inner.cookie.set(&rotated.token, &rotated.session));
         }
         *state = State { token: Some(rotated.token.clone()), loaded: Some(rotated.session.clone()) };
         Ok(rotated)
@@ -137,7 +137,7 @@ impl SessionHandle {
         };
         *state = State { token: None, loaded: None };
         if self.inner.carrier == Carrier::Cookie {
-            self.answer(cookie::removed(&self.inner.cookie_name));
+            self.answer(self.inner.cookie.removed());
         }
         Ok(ended)
     }

@@ -14,7 +14,7 @@ use tower_service::Service;
 
 use super::{
     SessionHandle, SessionRejection, WebConfig,
-    cookie::{self, Carrier},
+    cookie::{self, Carrier, Cookie},
     origin::is_forged,
 };
 use crate::{Error, SessionManager};
@@ -36,7 +36,7 @@ use crate::{Error, SessionManager};
 #[derive(Debug, Clone)]
 pub struct SessionLayer {
     sessions: SessionManager,
-    cookie_name: Arc<str>,
+    cookie: Arc<Cookie>,
     trusted_origins: Arc<[String]>,
 }
 
@@ -64,8 +64,14 @@ impl SessionLayer {
     /// [`Error::InvalidInput`] when a setting is malformed.
     pub fn new(sessions: SessionManager, config: WebConfig) -> Result<Self, Error> {
         config.check()?;
-        let WebConfig { cookie_name, trusted_origins } = config;
-        Ok(Self { sessions, cookie_name: cookie_name.into(), trusted_origins: trusted_origins.into() })
+        let WebConfig { cookie_name: name, same_site, trusted_origins } = config;
+        Ok(Self { sessions, cookie: Arc::new(Cookie { name, same_site }), trusted_origins: trusted_origins.into() })
+    }
+
+    /// The sessions.
+    #[must_use]
+    pub const fn sessions(&self) -> &SessionManager {
+        &self.sessions
     }
 }
 
@@ -94,15 +100,14 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let (token, carrier) = cookie::token(request.headers(), &self.layer.cookie_name);
+        let (token, carrier) = cookie::token(request.headers(), &self.layer.cookie.name);
         // Another site cannot send an Authorization header without being allowed to. Log-ins come without a cookie, and may be
         // forged as well.
         let origins = &self.layer.trusted_origins;
         if carrier == Carrier::Cookie && is_forged(request.method(), request.uri(), request.headers(), origins) {
             return Box::pin(async { Ok(SessionRejection::Forged.into_response()) });
         }
-        let handle =
-            SessionHandle::new(self.layer.sessions.clone(), Arc::clone(&self.layer.cookie_name), carrier, token);
+        let handle = SessionHandle::new(self.layer.sessions.clone(), Arc::clone(&self.layer.cookie), carrier, token);
         request.extensions_mut().insert(handle.clone());
         let response = self.inner.call(request);
         Box::pin(async move {

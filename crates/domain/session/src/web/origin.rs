@@ -8,12 +8,28 @@ use http::{HeaderMap, Method, Uri, header};
 /// True when an unsafe request must be refused.
 pub(super) fn is_forged(method: &Method, uri: &Uri, headers: &HeaderMap, trusted_origins: &[String]) -> bool {
     // RFC 9110 §9.2.1: these change nothing.
-    if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
-        return false;
-    }
+    let is_safe = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+    !is_safe && is_cross_site(uri, headers, trusted_origins)
+}
+
+/// True when the page of another site, which is not among the trusted origins, has made a browser send this request.
+/// Another port of the same host is another site here. Whether it matters is for the caller to know: what only reads is
+/// harmless, unless it opens a WebSocket.
+///
+/// ```
+/// use http::{HeaderMap, HeaderValue, Uri, header};
+/// use trackside_session::is_cross_site;
+/// let mut headers = HeaderMap::new();
+/// assert!(!is_cross_site(&Uri::from_static("/x"), &headers, &[]), "a program");
+/// headers.insert(header::ORIGIN, HeaderValue::from_static("https://evil.example"));
+/// headers.insert(header::HOST, HeaderValue::from_static("app.example.org"));
+/// assert!(is_cross_site(&Uri::from_static("/x"), &headers, &[]));
+/// ```
+#[must_use]
+pub fn is_cross_site(uri: &Uri, headers: &HeaderMap, trusted_origins: &[String]) -> bool {
     let text = |name| headers.get(name).map(|value: &http::HeaderValue| value.to_str().unwrap_or("?"));
     let origin = text(header::ORIGIN);
-    if origin.is_some_and(|origin| trusted_origins.iter().any(|trusted| trusted == origin)) {
+    if origin.is_some_and(|origin| trusted_origins.iter().any(|trusted| trusted.eq_ignore_ascii_case(origin))) {
         return false;
     }
     match (text(header::HeaderName::from_static("sec-fetch-site")), origin) {
@@ -24,7 +40,7 @@ pub(super) fn is_forged(method: &Method, uri: &Uri, headers: &HeaderMap, trusted
         (None, Some(origin)) => {
             let host = uri.authority().map(http::uri::Authority::as_str).or_else(|| text(header::HOST));
             let of_origin = origin.split_once("://").map(|(_, host)| host);
-            of_origin.is_none() || host.is_none() || of_origin != host
+            !matches!((of_origin, host), (Some(of_origin), Some(host)) if of_origin.eq_ignore_ascii_case(host))
         }
     }
 }
@@ -54,6 +70,7 @@ mod tests {
             (true, vec![(site, "cross-site"), (origin, "https://app.example.org.evil.net"), host]),
             (false, vec![host]),
             (false, vec![(origin, "https://example.org"), host]),
+            (false, vec![(origin, "https://Example.org"), host]),
             (true, vec![(origin, "https://evil.net"), host]),
             (true, vec![(origin, "https://example.org:8443"), host]),
             (true, vec![(origin, "null"), host]),

@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 use trackside_core::ManualClock;
 use trackside_session::{
-    Config, CurrentSession, Error, NewSession, Rotation, SessionHandle, SessionLayer, SessionManager, SessionRejection,
-    WebConfig,
+    Config, CurrentSession, Error, NewSession, Rotation, SameSite, SessionHandle, SessionLayer, SessionManager,
+    SessionRejection, WebConfig,
 };
 
 use crate::kit::{log_in, memory, object, user};
@@ -23,10 +23,14 @@ type Answered<T> = Result<T, SessionRejection>;
 
 fn app(sessions: SessionManager) -> Router {
     let config = WebConfig { trusted_origins: vec!["https://app.example.org".to_owned()], ..WebConfig::default() };
+    app_of(sessions, config)
+}
+
+fn app_of(sessions: SessionManager, config: WebConfig) -> Router {
     Router::new()
         .route(
             "/login",
-            post(async |handle: SessionHandle| Answered::Ok(handle.log_in(new()).await?.user_id.to_string())),
+            post(async |handle: SessionHandle| Answered::Ok(handle.log_in(new()).await?.1.user_id.to_string())),
         )
         .route("/logout", post(async |handle: SessionHandle| Answered::Ok(handle.log_out().await?.to_string())))
         .route("/logout/all", post(async |handle: SessionHandle| Answered::Ok(handle.log_out_everywhere().await?)))
@@ -99,6 +103,21 @@ async fn a_browser_logs_in_is_let_in_and_logs_out() {
     assert_eq!(send(&app, "GET", "/who", &cookie).await.status(), StatusCode::UNAUTHORIZED);
     assert_eq!(text(send(&app, "GET", "/maybe", &cookie).await).await, "false");
     assert_eq!(text(send(&app, "POST", "/logout", &cookie).await).await, "false");
+}
+
+#[tokio::test]
+async fn the_cookie_has_the_name_and_the_strictness_that_it_is_given() {
+    let (sessions, _) = memory(Config::default());
+    let config =
+        WebConfig { cookie_name: "__Host-desk".to_owned(), same_site: SameSite::Strict, ..WebConfig::default() };
+    let app = app_of(sessions, config);
+    let response = send(&app, "POST", "/login", &[]).await;
+    let set = response.headers()[header::SET_COOKIE].to_str().unwrap();
+    assert!(set.starts_with("__Host-desk=trs1_") && set.ends_with("; Secure; HttpOnly; SameSite=Strict"), "{set}");
+    let cookie = kept(&response).unwrap();
+    assert_eq!(text(send(&app, "GET", "/who", &[("cookie", &cookie)]).await).await, "alice");
+    let removed = send(&app, "POST", "/logout", &[("cookie", &cookie)]).await;
+    assert_eq!(kept(&removed).as_deref(), Some("__Host-desk="));
 }
 
 #[tokio::test]
