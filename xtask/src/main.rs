@@ -13,6 +13,7 @@ mod docs;
 mod lint;
 mod peers;
 mod provide;
+mod schemathesis;
 mod stages;
 mod stale;
 mod test;
@@ -46,6 +47,8 @@ enum Task {
     Chaos(chaos::Options),
     /// Hold the cache to its bounds: a million reads and writes of four processes, with failures in between
     Stale(stale::Options),
+    /// Hold the service to its OpenAPI document: no 5xx, nothing that is not documented
+    Schemathesis(schemathesis::Options),
     /// Build the API documentation of every crate
     Docs(docs::Options),
 }
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Task::Peers(options) => peers::run(&workspace, &options),
         Task::Chaos(options) => chaos::run(&workspace, &options),
         Task::Stale(options) => stale::run(&workspace, &options),
+        Task::Schemathesis(options) => schemathesis::run(&workspace, &options),
         Task::Docs(options) => docs::run(&workspace, &options),
     });
     match outcome {

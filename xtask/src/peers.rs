@@ -22,7 +22,7 @@ use clap::Args;
 use self::figures::Figures;
 use self::measure::{Bench, Effort};
 use self::program::Program;
-use self::server::Server;
+pub(crate) use self::server::Server;
 use self::system::{SYSTEMS, System};
 use crate::provide::{self, Install};
 use crate::workspace::Workspace;

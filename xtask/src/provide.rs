@@ -4,6 +4,7 @@
 //! else downloaded as ready-made programs into `target/tools`, else the task stops with the one line to type.
 
 mod no_services;
+mod once;
 mod packages;
 mod postgres;
 mod python;
@@ -15,7 +16,9 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::process::Command;
 
+pub(crate) use once::once;
 pub(crate) use packages::Install;
+pub(crate) use python::environment as python_packages;
 pub(crate) use redis::{VARIABLE as REDIS_VARIABLE, provide as redis};
 
 use crate::workspace::Workspace;

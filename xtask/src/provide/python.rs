@@ -1,5 +1,12 @@
-//! Python 3, with which some of the bundled tools are written.
+//! Python 3, with which some of the bundled tools are written, and packages for it.
 
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Context as _;
+
+use super::once::once;
 use super::packages::{self, Install, Wanted};
 use crate::command;
 
@@ -24,4 +31,17 @@ pub(super) fn provide(install: Install) {
             packages::line_to_type(&WANTED)
         ),
     }
+}
+
+/// Packages in an environment of their own below `folder`; answers where its programs are.
+pub(crate) fn environment(folder: &Path, requirements: &Path, install: Install) -> anyhow::Result<PathBuf> {
+    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let programs = folder.join("venv/bin");
+    once(folder, requirements, install, || {
+        command::run(Command::new("python3").args(["-m", "venv", "--clear", "venv"]).current_dir(folder))?;
+        let mut pip = Command::new(programs.join("python"));
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]);
+        command::run(pip.arg(requirements).current_dir(folder))
+    })?;
+    Ok(programs)
 }

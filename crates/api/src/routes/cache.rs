@@ -101,7 +101,7 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
         ("If-None-Match" = Option<String>, Header, description = "Entity tags that the caller has: 304 when one is current")
     ),
     responses(
-        (status = OK, body = Vec<u8>, content_type = "application/octet-stream", description = "The bytes with their type", headers(
+        (status = OK, body = Vec<u8>, content_type = "*/*", description = "The bytes with their type", headers(
             ("ETag" = Option<String>, description = "The version; absent when another program wrote the value"),
             ("X-Trackside-Stale" = Option<String>, description = "`true` when it is older than it should be")
         )),
