@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use trackside_ratelimit::Fields;
+
 /// Limits and habits of the HTTP surface.
 ///
 /// ```
@@ -31,6 +33,8 @@ pub struct ApiConfig {
     pub tls: bool,
     /// Origins (`https://console.example.org`) whose pages may change something, besides the service's own.
     pub allowed_origins: Vec<String>,
+    /// What clients are told of rate limits.
+    pub limit_fields: Fields,
 }
 
 /// The names under which the service may be addressed: what stands in the `Host` header.
@@ -67,6 +71,7 @@ impl Default for ApiConfig {
             allowed_hosts: AllowedHosts::Loopback { also: Vec::new() },
             tls: false,
             allowed_origins: Vec::new(),
+            limit_fields: Fields::default(),
         }
     }
 }

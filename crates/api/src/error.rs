@@ -97,6 +97,15 @@ impl From<trackside_control::Error> for Problem {
     }
 }
 
+impl From<trackside_ratelimit::Error> for Problem {
+    fn from(error: trackside_ratelimit::Error) -> Self {
+        match error {
+            trackside_ratelimit::Error::InvalidInput { field, reason } => Self::invalid_field(field, reason),
+            _ => by_kind(error.kind(), error),
+        }
+    }
+}
+
 impl From<trackside_jobs::Error> for Problem {
     fn from(error: trackside_jobs::Error) -> Self {
         use trackside_jobs::Error;

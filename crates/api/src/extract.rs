@@ -7,6 +7,7 @@ mod json;
 mod object;
 mod params;
 
+pub(crate) use diagnosis::nearest;
 pub(crate) use idempotency::{IdempotencyKey, replayed};
 pub(crate) use item::{Item, Without};
 pub(crate) use json::{OneOrMany, OptionalJson, StrictJson};

@@ -50,6 +50,7 @@ const KEY_USE: &str = "For programs that need `Authorization` for something else
         (name = "progress", description = "Operations with steps, and their live events"),
         (name = "cache", description = "Entries with a time to live, project data, invalidation by tag"),
         (name = "sessions", description = "Who is logged in, from where, and what is remembered of it"),
+        (name = "limits", description = "Rate limits with several dimensions, reservations, places"),
         (name = "agents", description = "Pause and resume agents; the emergency brake"),
         (name = "health", description = "How the service is"),
         (name = "service", description = "What runs here")

@@ -83,6 +83,8 @@ fn resources() -> Vec<OpenApiRouter<ApiState>> {
         // The cache.
         routes::cache::routes(),
         routes::projects::routes(),
+        // Rate limits.
+        routes::limits::routes(),
         // Agents and the brake.
         routes::agents::routes(),
         routes::agent_events::routes(),

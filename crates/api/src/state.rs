@@ -10,6 +10,7 @@ use trackside_core::{HealthCheck, Timestamp};
 use trackside_jobs::JobService;
 use trackside_progress::ProgressTracker;
 use trackside_queue::{MonitorHandle, QueueManager, Schedules};
+use trackside_ratelimit::RateLimiter;
 use trackside_session::SessionLayer;
 
 use crate::{Access, ApiConfig, WebhookSources};
@@ -31,6 +32,8 @@ pub struct ApiState {
     pub cache: CacheManager,
     /// Sessions, and how browsers carry their tokens.
     pub sessions: SessionLayer,
+    /// Rate limits.
+    pub limits: RateLimiter,
     /// The brake and agent status.
     pub control: AgentControl,
     /// Tools and jobs.

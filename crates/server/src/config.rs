@@ -5,6 +5,7 @@
 pub(crate) mod cache;
 mod check;
 mod environment;
+pub(crate) mod limits;
 mod load;
 pub(crate) mod policy;
 pub(crate) mod session;
@@ -41,6 +42,7 @@ pub(crate) struct Config {
     pub(crate) progress: Progress,
     pub(crate) cache: cache::Cache,
     pub(crate) session: session::Session,
+    pub(crate) limits: limits::Limits,
     pub(crate) log: Log,
 }
 

@@ -49,6 +49,8 @@ impl Program {
         let (cache, end_cache) = (parts.cache.clone(), end());
         keepers.spawn(keep_warm(cache.clone(), end()));
         keepers.spawn(async move { cache.run(end_cache).await });
+        let (limits, end_limits) = (parts.limits.clone(), end());
+        keepers.spawn(async move { limits.run(end_limits).await });
         let (reports, unwritten) = brake::Reports::new();
         keepers.spawn(brake::write_reports(parts.control.clone(), unwritten, end()));
         keepers.spawn(brake::keep(parts.control.clone(), parts.queues.clone(), reports.clone(), end()));

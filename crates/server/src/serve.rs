@@ -116,6 +116,7 @@ pub(crate) fn state(
         progress: parts.progress.clone(),
         cache: parts.cache.clone(),
         sessions: parts.sessions.clone(),
+        limits: parts.limits.clone(),
         control: parts.control.clone(),
         jobs: parts.jobs.clone(),
         health: health.into(),
@@ -145,6 +146,7 @@ fn api_config(config: &Config, asks_for_keys: bool) -> ApiConfig {
             AllowedHosts::Any
         },
         allowed_origins: server.allowed_origins.clone(),
+        limit_fields: config.limits.fields(),
         ..ApiConfig::default()
     }
 }

@@ -14,6 +14,7 @@ use trackside_core::SystemClock;
 use trackside_jobs::{JobDeps, JobService, SearchPath, ToolRegistry};
 use trackside_progress::ProgressTracker;
 use trackside_queue::{QueueManager, QueueMonitor, RedisQueueStore, Schedules};
+use trackside_ratelimit::RateLimiter;
 use trackside_redis::RedisService;
 use trackside_session::SessionLayer;
 
@@ -29,6 +30,7 @@ pub(crate) struct Parts {
     pub(crate) progress: ProgressTracker,
     pub(crate) cache: CacheManager,
     pub(crate) sessions: SessionLayer,
+    pub(crate) limits: RateLimiter,
     pub(crate) control: AgentControl,
     pub(crate) jobs: JobService,
     /// `None` on memory stores.
@@ -99,6 +101,7 @@ pub(crate) async fn assemble(config: &Config) -> anyhow::Result<Parts> {
     let cache = CacheManager::new(stores.cache, crate::config::cache::cache(config)?);
     alerts::tell_of_cache(config, &cache, redis.clone())?;
     let sessions = crate::config::session::layer(config, stores.sessions)?;
+    let limits = RateLimiter::new(stores.limits, crate::config::limits::limits(config)?)?;
     let control = AgentControl::new(stores.control, trackside_control::Config::default());
     queues.on_register(Arc::new(brake::BringBrake::new(control.clone())));
     let jobs = JobService::new(JobDeps {
@@ -119,6 +122,7 @@ pub(crate) async fn assemble(config: &Config) -> anyhow::Result<Parts> {
         progress,
         cache,
         sessions,
+        limits,
         control,
         jobs,
         redis,

@@ -155,6 +155,7 @@ const TABLE: &[(&str, &str, Guard)] = &[
     ("POST",   "/v1/limits/check",                           key(Enqueue, Unbound)),
     ("POST",   "/v1/limits/reserve",                         key(Enqueue, Unbound)),
     ("POST",   "/v1/limits/settle",                          key(Enqueue, Unbound)),
+    ("POST",   "/v1/limits/renew",                           key(Enqueue, Unbound)),
     ("GET",    "/v1/limits/policies",                        key(Read, Any)),
 ];
 

@@ -10,7 +10,7 @@ use crate::problem::{MEDIA_TYPE, Problem, ProblemKind};
 pub(crate) async fn write(context: RequestContext, request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     let status = response.status();
-    if !(status.is_client_error() || status.is_server_error()) || is_json(&response) {
+    if !(status.is_client_error() || status.is_server_error()) || has_its_own_body(&response) {
         return response;
     }
     let (mut parts, _) = response.into_parts();
@@ -23,10 +23,10 @@ pub(crate) async fn write(context: RequestContext, request: Request, next: Next)
     Response::from_parts(parts, Body::from(document))
 }
 
-/// A health answer has a body of its own with any status.
-fn is_json(response: &Response) -> bool {
+/// A health answer has a body of its own with any status, and so has a denial by a rate limit, which is a problem document already.
+fn has_its_own_body(response: &Response) -> bool {
     let content_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    content_type.is_some_and(|value| value.starts_with("application/json"))
+    content_type.is_some_and(|value| value.starts_with("application/json") || value == MEDIA_TYPE)
 }
 
 /// Logs the cause, where there is one.

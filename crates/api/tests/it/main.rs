@@ -15,6 +15,7 @@ mod idempotency;
 mod isolation;
 mod jobs;
 mod keys;
+mod limits;
 mod policy;
 mod problems;
 mod progress;

@@ -20,6 +20,7 @@ use trackside_queue::{
     MemoryAlertBoard, MemoryQueueStore, MemoryScheduleStore, MonitorConfig, OutboxRelay, QueueManager, QueueMonitor,
     QueueStore, Scheduler, SchedulerConfig, Schedules,
 };
+use trackside_ratelimit::{Algorithm, Dimension, Limit, MemoryRateLimitStore, Policy, Quota, RateLimiter, Unit};
 use trackside_session::{MemorySessionStore, SessionLayer, SessionManager, SessionStore};
 
 /// A service on a free port, which ends with the value.
@@ -75,6 +76,22 @@ pub(crate) async fn setup_over(queues: Arc<dyn QueueStore>) -> Setup {
     setup_of(queues, Arc::new(memory_progress())).await
 }
 
+/// Two policies: `free` with three dimensions, `llm` with budgets and places.
+fn limits() -> RateLimiter {
+    const MINUTE: Duration = Duration::from_secs(60);
+    let limit = |dimension, limit| Limit::new(dimension, Quota::new(limit, MINUTE));
+    let free = Policy::of([limit(Dimension::User, 3), limit(Dimension::Project, 100), limit(Dimension::Ip, 50)]);
+    let running = Quota { algorithm: Algorithm::Concurrent, ..Quota::new(1, MINUTE) };
+    let llm = Policy::of([
+        Limit { unit: Unit::Request, ..limit(Dimension::User, 10) }.named("requests".parse().unwrap()),
+        limit(Dimension::User, 10_000).named("tokens".parse().unwrap()),
+        Limit::new(Dimension::User, running).named("running".parse().unwrap()),
+    ]);
+    let policies = [("free", free), ("llm", llm)].map(|(name, policy)| (name.parse().unwrap(), policy));
+    let store = Arc::new(MemoryRateLimitStore::new(Arc::new(SystemClock::default())));
+    RateLimiter::new(store, trackside_ratelimit::Config { policies: policies.into(), ..Default::default() }).unwrap()
+}
+
 /// A progress store in memory.
 pub(crate) fn memory_progress() -> MemoryProgressStore {
     MemoryProgressStore::new(trackside_progress::Config::default(), Arc::new(SystemClock::default()))
@@ -115,6 +132,7 @@ pub(crate) async fn setup_of(queues: Arc<dyn QueueStore>, progress: Arc<dyn Prog
             Default::default(),
         ),
         sessions: sessions_over(Arc::new(MemorySessionStore::new(clock.clone())), Default::default()),
+        limits: limits(),
         control: AgentControl::new(Arc::new(bus), trackside_control::Config::default()),
         jobs,
         health: Arc::new([]),

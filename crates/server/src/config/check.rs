@@ -5,7 +5,7 @@ use secrecy::ExposeSecret;
 use trackside_core::QueueName;
 use trackside_redis::RedisUrl;
 
-use super::{Config, cache::cache, policy::policies, session};
+use super::{Config, cache::cache, limits::limits, policy::policies, session};
 use crate::alerts;
 
 /// Refuses settings that cannot work, with the key and what to do.
@@ -66,6 +66,7 @@ pub(super) fn check(config: &Config) -> anyhow::Result<()> {
     policies(config)?;
     cache(config)?;
     session::check(config)?;
+    limits(config)?;
     for (name, webhook) in &config.webhooks {
         webhook.check(name)?;
     }

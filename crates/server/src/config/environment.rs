@@ -10,7 +10,7 @@ use figment::{
 };
 
 use super::{
-    DEFAULTS, cache,
+    DEFAULTS, cache, limits,
     load::{Layer, dotted},
     policy, webhooks,
 };
@@ -79,6 +79,7 @@ pub(super) fn environment_layers(environment: &BTreeMap<String, String>) -> anyh
                 let mut known = known_keys();
                 known.extend(policy::keys_beside(&key));
                 known.extend(cache::keys_beside(&key));
+                known.extend(limits::keys_beside(&key));
                 if !known.contains(&key) && webhooks::key_of(&key).is_none() {
                     let hint = nearest(&key, known.iter().map(String::as_str)).map(variable_of);
                     let hint =

@@ -17,6 +17,7 @@ use trackside_queue::{
     AlertBoard, MemoryAlertBoard, MemoryQueueStore, MemoryScheduleStore, QueueStore, RedisAlertBoard, RedisQueueStore,
     RedisScheduleStore, ScheduleStore,
 };
+use trackside_ratelimit::{MemoryRateLimitStore, RateLimitStore, RedisRateLimitStore};
 use trackside_redis::{RedisService, TlsConfig};
 use trackside_session::{MemorySessionStore, RedisSessionStore, SessionStore};
 
@@ -30,6 +31,7 @@ pub(super) struct Stores {
     pub(super) progress: Arc<dyn ProgressStore>,
     pub(super) cache: Arc<dyn CacheStore>,
     pub(super) sessions: Arc<dyn SessionStore>,
+    pub(super) limits: Arc<dyn RateLimitStore>,
     pub(super) control: Arc<dyn ControlBus>,
     pub(super) status: Arc<dyn JobStatusStore>,
     pub(super) updates: Arc<dyn JobUpdates>,
@@ -96,6 +98,7 @@ pub(super) async fn open(
             progress: Arc::new(RedisProgressStore::new(redis.clone(), &progress)),
             cache,
             sessions: Arc::new(RedisSessionStore::new(redis.clone())),
+            limits: Arc::new(RedisRateLimitStore::new(redis.clone())),
             control: Arc::new(RedisControlBus::new(redis.clone())),
             status: Arc::new(RedisJobStatusStore::new(redis.clone())),
             updates: Arc::new(RedisJobUpdates::new(redis)),
@@ -111,6 +114,7 @@ pub(super) async fn open(
             progress: Arc::new(MemoryProgressStore::new(progress, Arc::clone(&clock))),
             cache,
             sessions: Arc::new(MemorySessionStore::new(Arc::clone(&clock))),
+            limits: Arc::new(MemoryRateLimitStore::new(Arc::clone(&clock))),
             control: Arc::new(MemoryControlBus::new(Arc::clone(&clock))),
             status: Arc::new(MemoryJobStatusStore::default()),
             updates: Arc::new(MemoryJobUpdates::default()),

@@ -1,0 +1,42 @@
+//! The scripts; each runs alone and atomically, on the counters of one group.
+//!
+//! What defines functions costs time whenever a script runs, so that a check by one algorithm does not bring the others.
+
+use std::sync::LazyLock;
+
+use trackside_redis::Script;
+
+use crate::{Algorithm, Ask};
+
+macro_rules! source {
+    ($($file:literal),+) => {
+        concat!($(include_str!($file), "\n"),+)
+    };
+}
+
+macro_rules! script {
+    ($script:ident, $name:literal, $($file:literal),+) => {
+        pub(super) static $script: LazyLock<Script> = LazyLock::new(|| Script::new($name, source!($($file),+)));
+    };
+}
+
+script!(TAKE_EXACT, "limits.take", "head.lua", "exact.lua", "take.lua");
+script!(TAKE_WINDOW, "limits.take", "head.lua", "window.lua", "take.lua");
+script!(TAKE_SMOOTH, "limits.take", "head.lua", "smooth.lua", "take.lua");
+script!(TAKE, "limits.take", "head.lua", "exact.lua", "window.lua", "smooth.lua", "concurrent.lua", "take.lua");
+script!(SETTLE, "limits.settle", "head.lua", "exact.lua", "window.lua", "smooth.lua", "concurrent.lua", "settle.lua");
+script!(RENEW, "limits.renew", "head.lua", "concurrent.lua", "renew.lua");
+script!(SYNC, "limits.sync", "sync.lua");
+script!(OVERRIDE, "limits.override", "override.lua");
+
+/// The shortest script that can take from these counters.
+pub(super) fn take(ask: &Ask) -> &'static Script {
+    let mut algorithms = ask.counters.iter().map(|counter| counter.quota.algorithm);
+    let first = algorithms.next();
+    match first.filter(|first| algorithms.all(|other| other == *first)) {
+        Some(Algorithm::Exact) => &TAKE_EXACT,
+        Some(Algorithm::Window) => &TAKE_WINDOW,
+        Some(Algorithm::Smooth) => &TAKE_SMOOTH,
+        _ => &TAKE,
+    }
+}

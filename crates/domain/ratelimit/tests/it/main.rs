@@ -1,0 +1,9 @@
+//! What the crate promises, seen from outside.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops there")]
+
+mod kit;
+mod laws;
+mod manager;
+#[cfg(feature = "redis")]
+mod redis;
