@@ -101,7 +101,7 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
         ("If-None-Match" = Option<String>, Header, description = "Entity tags that the caller has: 304 when one is current")
     ),
     responses(
-        (status = OK, body = Vec<u8>, content_type = "*/*", description = "The bytes with their type", headers(
+        (status = OK, body = serde_json::Value, content_type = "*/*", description = "The bytes with their type", headers(
             ("ETag" = Option<String>, description = "The version; absent when another program wrote the value"),
             ("X-Trackside-Stale" = Option<String>, description = "`true` when it is older than it should be")
         )),
@@ -128,7 +128,7 @@ async fn get_entry(
         ("If-Match" = Option<String>, Header, description = "Only over this version"),
         ("If-None-Match" = Option<String>, Header, description = "`*`: only when there is no entry")
     ),
-    request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "Any bytes of any type"),
+    request_body(content = serde_json::Value, content_type = "application/octet-stream", description = "Any bytes of any type"),
     responses(
         (status = CREATED, description = "There was none", headers(("ETag" = String, description = "The version"))),
         (status = NO_CONTENT, description = "It replaced one", headers(("ETag" = String, description = "The version"))),

@@ -32,7 +32,7 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
         ("id" = String, Path, description = "The job's id"),
         ("name" = String, Path, description = "The output's name; may hold slashes", example = "index.json")
     ),
-    responses((status = OK, body = Vec<u8>, content_type = "*/*"))
+    responses((status = OK, body = serde_json::Value, content_type = "*/*"))
 )]
 async fn download(
     State(state): State<ApiState>,
