@@ -41,7 +41,7 @@ enum Task {
     Lint(lint::Options),
     /// Run the criterion benches
     Bench(bench::Options),
-    /// Measure other task queues beside this one, in one run
+    /// Measure other task queues, or caches, beside this one, in one run
     Peers(peers::Options),
     /// Run the crash matrix: processes and servers killed, frozen, cut off and filled up
     Chaos(chaos::Options),

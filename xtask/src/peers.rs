@@ -1,9 +1,10 @@
-//! `cargo xtask peers`: Trackside beside other task queues, one script, one run, one table.
+//! `cargo xtask peers`: Trackside beside other task queues, or other caches, one script, one run, one table.
 //!
 //! Every system is a small program in `benches/peers/<system>` that takes the same words (see the README there), is
 //! installed at pinned versions into the target directory, and runs against one server with an append-only file.
 //! Rounds go over all systems, so that whatever else the machine does meets all of them; the table shows medians.
 
+mod caches;
 mod cpu;
 mod figures;
 mod measure;
@@ -23,7 +24,7 @@ use self::figures::Figures;
 use self::measure::{Bench, Effort};
 use self::program::Program;
 pub(crate) use self::server::Server;
-use self::system::{SYSTEMS, System};
+use self::system::{CACHES, SYSTEMS, System};
 use crate::provide::{self, Install};
 use crate::workspace::Workspace;
 
@@ -36,6 +37,9 @@ pub(crate) struct Options {
     /// How many times each figure is taken; the table shows the median
     #[arg(long, default_value_t = 3)]
     rounds: usize,
+    /// Caches instead of task queues
+    #[arg(long)]
+    caches: bool,
     /// Only these systems, by the names of their folders
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
@@ -49,7 +53,7 @@ pub(crate) struct Options {
 
 /// Installs the programs, runs the rounds, prints the table.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()> {
-    let systems = chosen(&options.only)?;
+    let systems = chosen(if options.caches { CACHES } else { SYSTEMS }, &options.only)?;
     let install = Install::from_flag(options.no_install);
     let redis = provide::redis(workspace, install)?;
     let Some(binary) = redis.value(provide::REDIS_VARIABLE) else {
@@ -67,6 +71,9 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()
             Ok(ready) => programs.push(ready),
             Err(error) => failures.push(format!("{}: {error:#}", system.name)),
         }
+    }
+    if options.caches {
+        return caches::measure(Path::new(binary), &programs, options, failures);
     }
     let (effort, rounds) = if options.quick { (Effort::Quick, 1) } else { (Effort::Full, options.rounds.max(1)) };
     let mut figures = Figures::new(rounds);
@@ -102,12 +109,12 @@ fn one_round(binary: &Path, program: &Program, effort: Effort, figures: &mut Fig
 }
 
 /// The systems with these folders, in the order of the table; all of them when none is named.
-fn chosen(only: &[String]) -> anyhow::Result<Vec<&'static System>> {
-    if let Some(unknown) = only.iter().find(|name| SYSTEMS.iter().all(|system| system.folder != **name)) {
-        let known: Vec<_> = SYSTEMS.iter().map(|system| system.folder).collect();
+fn chosen(all: &'static [System], only: &[String]) -> anyhow::Result<Vec<&'static System>> {
+    if let Some(unknown) = only.iter().find(|name| all.iter().all(|system| system.folder != **name)) {
+        let known: Vec<_> = all.iter().map(|system| system.folder).collect();
         bail!("no system is called {unknown}; there are {}", known.join(", "));
     }
-    Ok(SYSTEMS.iter().filter(|system| only.is_empty() || only.iter().any(|name| name == system.folder)).collect())
+    Ok(all.iter().filter(|system| only.is_empty() || only.iter().any(|name| name == system.folder)).collect())
 }
 
 #[cfg(test)]
@@ -116,14 +123,14 @@ mod tests {
 
     #[test]
     fn every_system_is_compared_unless_some_are_named() {
-        assert_eq!(chosen(&[]).unwrap().len(), SYSTEMS.len());
-        let one = chosen(&["bullmq".to_owned()]).unwrap();
+        assert_eq!(chosen(SYSTEMS, &[]).unwrap().len(), SYSTEMS.len());
+        let one = chosen(SYSTEMS, &["bullmq".to_owned()]).unwrap();
         assert_eq!(one.iter().map(|system| system.name).collect::<Vec<_>>(), ["BullMQ"]);
     }
 
     #[test]
     fn a_system_that_is_not_there_is_named() {
-        let error = chosen(&["sidekick".to_owned()]).unwrap_err().to_string();
+        let error = chosen(SYSTEMS, &["sidekick".to_owned()]).unwrap_err().to_string();
         assert!(error.contains("sidekick") && error.contains("bullmq"), "{error}");
     }
 }

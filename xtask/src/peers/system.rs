@@ -29,6 +29,23 @@ pub(crate) enum Language {
     Python,
 }
 
+/// Caches, of which nothing is counted from outside.
+pub(crate) const CACHES: &[System] = &[
+    cache("Trackside", "trackside", Language::Ours, "defaults; TypedCache, which decodes a copy once"),
+    cache(
+        "redis-py",
+        "redis-py",
+        Language::Python,
+        "GET and SET … EX written by hand, uvloop, hiredis, 20 connections",
+    ),
+    cache("cashews", "cashews", Language::Python, "client-side caching, pickle, lock=True, uvloop, hiredis"),
+    cache("bentocache", "bentocache", Language::Node, "memory over Redis with the bus between processes, JSON"),
+];
+
+const fn cache(name: &'static str, folder: &'static str, language: Language, settings: &'static str) -> System {
+    System { name, folder, language, remaining: "0", pace: Pace { enqueue: [0; 3], drain: [0; 3] }, settings }
+}
+
 /// Jobs a second to expect on an ordinary machine.
 #[derive(Debug)]
 pub(crate) struct Pace {

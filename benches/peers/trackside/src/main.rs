@@ -6,6 +6,8 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "standard output is how a program of the comparison answers")]
 
+mod cache;
+
 use std::{
     env,
     error::Error,
@@ -51,6 +53,15 @@ fn main() -> Outcome<()> {
 async fn run(words: &[&str]) -> Outcome<()> {
     if *words == ["versions"] {
         println!("{}", serde_json::json!({ "trackside": env!("CARGO_PKG_VERSION") }));
+        return Ok(());
+    }
+    let of_cache = match *words {
+        ["cache", what, places, count] => Some(Box::pin(cache::calls(what, places.parse()?, count.parse()?)).await?),
+        ["stampede", callers, at] => Some(Box::pin(cache::stampede(callers.parse()?, at.parse()?)).await?),
+        _ => None,
+    };
+    if let Some(answer) = of_cache {
+        println!("{answer}");
         return Ok(());
     }
     let redis = RedisService::start(trackside_redis::Config::new(env::var("PEERS_REDIS_URL")?.parse()?))?;

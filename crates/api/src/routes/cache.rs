@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Warmers that run at once.
-const WARM_AT_ONCE: NonZeroUsize = const { NonZeroUsize::new(8).unwrap() };
+const WARM_AT_ONCE: NonZeroUsize = NonZeroUsize::MIN.saturating_add(7);
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -96,7 +96,7 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
 #[utoipa::path(
     get, path = "/v1/cache/{namespace}/{key}", tag = "cache", operation_id = "get_cache_entry",
     params(
-        ("namespace" = String, Path, description = "1 to 64 letters, digits, `_`, `-` or `.`", example = "page"),
+        ("namespace" = String, Path, description = "1 to 64 letters, digits, `_`, `-` or `.`; not `stats`, `tags` or `warm`", example = "page"),
         ("key" = String, Path, description = "1 to 512 bytes without control characters or braces", example = "home"),
         ("If-None-Match" = Option<String>, Header, description = "Entity tags that the caller has: 304 when one is current")
     ),

@@ -71,6 +71,19 @@ async fn a_tag_invalidates_what_bears_it() {
 }
 
 #[tokio::test]
+async fn a_namespace_cannot_have_the_name_of_another_route() {
+    let service = Service::start().await;
+    for name in ["stats", "warm"] {
+        let path = format!("/v1/cache/{name}/home");
+        let refused = problem(put(&service, &path, "1").await, 422, "invalid-request").await;
+        assert!(refused.to_string().contains("'tags'"), "{refused}");
+        problem(service.get(&path).send().await.unwrap(), 422, "invalid-request").await;
+    }
+    // Here only invalidating is known.
+    problem(put(&service, "/v1/cache/tags/home", "1").await, 405, "method-not-allowed").await;
+}
+
+#[tokio::test]
 async fn what_cannot_be_kept_is_refused_by_name() {
     let service = Service::start().await;
     let refused = |path: &'static str| async { problem(put(&service, path, "1").await, 422, "invalid-request").await };

@@ -6,11 +6,13 @@ use trackside_core::{InvalidName, checked_text};
 
 /// The longest key, in bytes.
 const MAX_KEY: usize = 512;
-const NAMESPACE_RULE: &str = "1 to 64 letters, digits, '_', '-' or '.'";
+const NAMESPACE_RULE: &str = "1 to 64 letters, digits, '_', '-' or '.', and none of 'stats', 'tags' and 'warm'";
+/// What is asked of the cache as a whole has these names where namespaces have theirs: a namespace would be out of reach.
+const RESERVED: [&str; 3] = ["stats", "tags", "warm"];
 const KEY_RULE: &str = "1 to 512 bytes without control characters or braces";
 const TAG_RULE: &str = "1 to 128 printable ASCII characters without spaces, ',' or '='";
 
-/// A group of entries with one policy: 1–64 of `a-z A-Z 0-9 _ - .`.
+/// A group of entries with one policy: 1–64 of `a-z A-Z 0-9 _ - .`, and not `stats`, `tags` or `warm`.
 ///
 /// ```
 /// use trackside_cache::NamespaceName;
@@ -58,7 +60,9 @@ pub struct KeyLayout {
 // === impl NamespaceName, Tag ===
 
 checked_text!(NamespaceName, "cache namespace", NAMESPACE_RULE, |text| {
-    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
+    (1..=64).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
+        && !RESERVED.contains(&text)
 });
 checked_text!(Tag, "cache tag", TAG_RULE, |text| {
     (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic() && b != b',' && b != b'=')
@@ -118,6 +122,15 @@ impl KeyLayout {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_namespace_cannot_have_the_name_of_what_is_asked_of_the_whole_cache() {
+        for reserved in RESERVED {
+            let error = reserved.parse::<NamespaceName>().unwrap_err().to_string();
+            assert!(error.contains(&format!("'{reserved}'")), "{error}");
+        }
+        assert!("tags2".parse::<NamespaceName>().is_ok());
+    }
 
     #[test]
     fn a_key_cannot_leave_its_slot_or_its_message() {

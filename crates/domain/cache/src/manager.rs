@@ -141,9 +141,10 @@ impl CacheManager {
         Ok(Namespace::new(Arc::clone(&self.inner), Arc::clone(space)))
     }
 
-    /// The settings of a namespace as the configuration has them, or else `default`.
-    pub(crate) fn policy_or(&self, name: &NamespaceName, default: impl FnOnce() -> Policy) -> Policy {
-        self.inner.config.namespaces.get(name).cloned().unwrap_or_else(default)
+    /// The settings of a namespace as the configuration has them, or else what is made of those of every other one.
+    pub(crate) fn policy_or(&self, name: &NamespaceName, make: impl FnOnce(&Policy) -> Policy) -> Policy {
+        let config = &self.inner.config;
+        config.namespaces.get(name).cloned().unwrap_or_else(|| make(&config.default_policy))
     }
 
     /// What happened in every namespace of this process.

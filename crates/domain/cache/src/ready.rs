@@ -83,10 +83,11 @@ impl CacheManager {
     ) -> Result<TypedCache<T>, Error> {
         let name = name.parse()?;
         // Others know the time to live of these: neither jitter nor time to be stale is added to it.
-        let policy = self.policy_or(&name, || Policy {
+        let policy = self.policy_or(&name, |usual| Policy {
             ttl,
             ttl_jitter: 0.0,
             freshness: Freshness::Bounded { by },
+            bounds: usual.bounds.clone(),
             ..Policy::default()
         });
         let layout = Some(KeyLayout::between(head, tail));

@@ -119,3 +119,10 @@ async fn a_store_that_takes_long_alerts() {
     };
     eventually(read, SOON).await;
 }
+
+#[tokio::test]
+async fn what_is_usual_also_binds_the_ready_made_caches() {
+    let bounds = Bounds { hit_ratio_below: None, ..Bounds::default() };
+    let running = Running::over(memory(), watched(bounds.clone()));
+    assert_eq!(running.cache.job_statuses::<u8>().unwrap().namespace().policy().bounds, bounds);
+}

@@ -72,6 +72,7 @@ async fn a_miss_that_is_loaded_is_two_round_trips_a_hit_in_the_store_one_and_a_c
     for namespace in [&here, &there] {
         load(namespace, "first").await;
         namespace.set(namespace.name().as_str(), "", WriteOptions::default()).await.unwrap();
+        namespace.delete(namespace.name().as_str()).await.unwrap();
     }
     let reset = || server.cli(&["CONFIG", "RESETSTAT"]);
     reset();
