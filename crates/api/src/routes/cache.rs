@@ -145,7 +145,7 @@ async fn put_entry(
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(Arc::from);
     let tags = query.tags.iter().flat_map(|tags| tags.split(',')).map(str::parse).collect::<Result<_, _>>()?;
     let ttl = query.ttl_s.map(Duration::from_secs);
-    let options = WriteOptions { ttl, tags, content_type, stamp: None };
+    let options = WriteOptions { ttl, tags, content_type, ..WriteOptions::default() };
     entries::put(&state.cache.namespace(&namespace)?, &key, value, options, &headers).await
 }
 

@@ -19,6 +19,8 @@ mod typed;
 pub mod conformance;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(feature = "axum")]
+mod web;
 
 pub use alerts::{Bounds, CacheAlert, CacheAlertNotifier, CacheAlertRule};
 pub use config::Config;
@@ -27,8 +29,8 @@ pub use error::Error;
 pub use feed::{CacheFeed, CacheSignal};
 pub use key::{EntryKey, KeyLayout, NamespaceName, Tag};
 pub use manager::{
-    CacheManager, Cached, LoadError, LoadOptions, Namespace, NamespaceStats, Receipt, WarmOutcome, WarmProgress,
-    WriteOptions,
+    CacheManager, Cached, LoadError, LoadOptions, Loaded, Namespace, NamespaceStats, Receipt, WarmOutcome,
+    WarmProgress, WriteOptions,
 };
 pub use memory::MemoryCacheStore;
 pub use policy::{Freshness, Policy};
@@ -37,3 +39,7 @@ pub use ready::{ProjectCache, SearchCache, TOOL_REGISTRY};
 pub use redis::RedisCacheStore;
 pub use store::{CacheStore, Claim, Condition, Found, Lookup, SweepCursor, SweepPage, TOMBSTONE, Writer, Written};
 pub use typed::TypedCache;
+#[cfg(feature = "axum")]
+pub use web::{
+    Credentials, RequestDirectives, ResponseCacheConfig, ResponseCacheLayer, ResponseCacheService, VaryByQuery,
+};

@@ -33,7 +33,7 @@ use self::{
 };
 pub use self::{
     load::LoadError,
-    namespace::{Cached, LoadOptions, Namespace, Receipt, WriteOptions},
+    namespace::{Cached, LoadOptions, Loaded, Namespace, Receipt, WriteOptions},
     stats::NamespaceStats,
     warm::{WarmOutcome, WarmProgress},
 };

@@ -16,7 +16,7 @@ use futures::future::{BoxFuture, Either, select};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
-    Cached, Inner, LoadOptions, Namespace, Space,
+    Cached, Inner, LoadOptions, Loaded, Namespace, Space,
     coherence::Ticket,
     flights::{Outcome, Passenger, Seat},
     local::{Copy, nanos},
@@ -35,7 +35,7 @@ const NEWEST: u64 = u64::MAX >> 12;
 pub type LoadError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A loader that was called by nobody yet.
-pub(super) type Loader = Box<dyn FnOnce() -> BoxFuture<'static, Result<Option<Bytes>, LoadError>> + Send>;
+pub(super) type Loader = Box<dyn FnOnce() -> BoxFuture<'static, Result<Loaded, LoadError>> + Send>;
 
 /// One load, in a task of its own so that no caller can end it.
 struct Flight {
@@ -67,6 +67,18 @@ impl Namespace {
     where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = Result<Option<Bytes>, LoadError>> + Send + 'static,
+    {
+        self.get_or_load_with(key, options, || async { loader().await.map(Loaded::from) }).await
+    }
+
+    /// As [`get_or_load`](Self::get_or_load), for a loader that learns only from its source how long the value is good.
+    ///
+    /// # Errors
+    /// As [`get_or_load`](Self::get_or_load).
+    pub async fn get_or_load_with<F, Fut>(&self, key: &str, options: LoadOptions, loader: F) -> Result<Cached, Error>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Loaded, LoadError>> + Send + 'static,
     {
         let now = self.inner.coherence.time.now();
         if let Some(copy) = self.inner.fresh_copy(&self.space, key, now) {

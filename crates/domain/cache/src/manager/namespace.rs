@@ -44,6 +44,8 @@ pub struct Cached {
 pub struct WriteOptions {
     /// How long it is fresh; `None` is the namespace's.
     pub ttl: Option<Duration>,
+    /// How long it may be served after that, no longer than the namespace allows; `None` is that long.
+    pub stale_for: Option<Duration>,
     /// Tags by which it is invalidated together with others, at most [`MAX_TAGS`](crate::MAX_TAGS).
     pub tags: Vec<Tag>,
     /// What the bytes are.
@@ -60,6 +62,24 @@ pub struct LoadOptions {
     pub ttl: Option<Duration>,
     /// Tags by which it is invalidated together with others; the same in every call for a key.
     pub tags: Vec<Tag>,
+}
+
+/// What a loader found, and for how long it is good.
+///
+/// ```
+/// use std::time::Duration;
+/// use trackside_cache::Loaded;
+/// let found = Loaded { ttl: Some(Duration::from_secs(60)), ..Loaded::from(Some("12.50".into())) };
+/// assert!(found.stale_for.is_none());
+/// ```
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Loaded {
+    /// The value; `None` remembers that there is none.
+    pub value: Option<Bytes>,
+    /// How long it is fresh; `None` is as long as the [`LoadOptions`] say.
+    pub ttl: Option<Duration>,
+    /// How long it may be served after that, no longer than the namespace allows; `None` is that long.
+    pub stale_for: Option<Duration>,
 }
 
 /// What became of a plain write.
@@ -121,6 +141,14 @@ impl Namespace {
 impl fmt::Debug for Namespace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Namespace").field("name", &self.space.name).finish_non_exhaustive()
+    }
+}
+
+// === impl Loaded ===
+
+impl From<Option<Bytes>> for Loaded {
+    fn from(value: Option<Bytes>) -> Self {
+        Self { value, ..Self::default() }
     }
 }
 

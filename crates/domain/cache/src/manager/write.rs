@@ -253,7 +253,9 @@ impl Space {
             (Some(_), None) => self.jittered(self.policy.ttl),
             (None, None) => self.policy.null_ttl,
         };
-        let (content_type, stale_for) = (options.content_type.clone(), self.policy.freshness.in_failure());
+        let allowed = self.policy.freshness.in_failure();
+        let stale_for = options.stale_for.map_or(allowed, |stale_for| stale_for.min(allowed));
+        let content_type = options.content_type.clone();
         Ok(NewEntry { value, content_type, ttl, stale_for, stamp: Stamp::default() })
     }
 

@@ -16,3 +16,5 @@ mod processes;
 #[cfg(feature = "redis")]
 mod redis;
 mod slow_store;
+#[cfg(feature = "axum")]
+mod web;

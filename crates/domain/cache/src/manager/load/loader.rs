@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{Flight, Loader};
-use crate::{Error, NewEntry, WriteOptions};
+use crate::{Error, Loaded, NewEntry, WriteOptions};
 
 /// How much longer than the loader its lease may last: enough to write what it found.
 const LEASE_MARGIN: Duration = Duration::from_millis(500);
@@ -36,18 +36,17 @@ impl Flight {
         let loading = AbortOnDropHandle::new(tokio::spawn(async move { loader().await }));
         let loaded = timeout(policy.load_timeout, loading).await;
         stats.load_times.add(started.elapsed());
-        let value = match loaded {
-            Ok(Ok(Ok(value))) => Ok(value),
+        let loaded = match loaded {
+            Ok(Ok(Ok(loaded))) => Ok(loaded),
             Ok(Ok(Err(error))) => Err(failed(Arc::from(error))),
             Ok(Err(panic)) => Err(failed(Arc::new(panic))),
             Err(_) => Err(self.too_slow(started.elapsed())),
         };
-        let options = WriteOptions { ttl: self.options.ttl, ..WriteOptions::default() };
-        value
-            .and_then(|value| {
+        loaded
+            .and_then(|Loaded { value, ttl, stale_for }| {
                 // A known absence has a time of its own.
-                let ttl = options.ttl.filter(|_| value.is_some());
-                self.space.new_entry(value, &WriteOptions { ttl, ..options })
+                let ttl = ttl.or_else(|| self.options.ttl.filter(|_| value.is_some()));
+                self.space.new_entry(value, &WriteOptions { ttl, stale_for, ..WriteOptions::default() })
             })
             .inspect_err(|_| stats.load_errors.add())
     }
