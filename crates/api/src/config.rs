@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use trackside_ratelimit::Fields;
+use trackside_ratelimit::{Fields, PolicyName, TrustedProxies};
 
 /// Limits and habits of the HTTP surface.
 ///
@@ -35,6 +35,10 @@ pub struct ApiConfig {
     pub allowed_origins: Vec<String>,
     /// What clients are told of rate limits.
     pub limit_fields: Fields,
+    /// The policy that every request is held against, by its address, bearer token and route; none by default.
+    pub request_policy: Option<PolicyName>,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: TrustedProxies,
 }
 
 /// The names under which the service may be addressed: what stands in the `Host` header.
@@ -72,6 +76,8 @@ impl Default for ApiConfig {
             tls: false,
             allowed_origins: Vec::new(),
             limit_fields: Fields::default(),
+            request_policy: None,
+            trusted_proxies: TrustedProxies::default(),
         }
     }
 }

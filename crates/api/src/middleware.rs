@@ -6,14 +6,16 @@
 //!     └ problems   writes every failure as a problem document, and logs its cause
 //!        └ panics     a panicking handler becomes a failure
 //!           └ browser    refuses requests that another web site makes through a browser
-//!              └ keys     refuses callers without the key that the route asks for
-//!                 └ body limit, routes; `timeout` around those that answer at once (router.rs)
+//!              └ limits   holds requests against a policy, where the settings name one
+//!                 └ keys     refuses callers without the key that the route asks for
+//!                    └ body limit, routes; `timeout` around those that answer at once (router.rs)
 //! ```
 
 pub(crate) mod access;
 pub(crate) mod browser;
 pub(crate) mod correlation;
 pub(crate) mod keys;
+pub(crate) mod limits;
 pub(crate) mod panics;
 pub(crate) mod problems;
 pub(crate) mod timeout;
@@ -29,6 +31,7 @@ pub(crate) fn around(routes: Router<ApiState>, state: &ApiState) -> Router<ApiSt
     routes
         .layer(DefaultBodyLimit::max(state.config.max_body_bytes))
         .layer(middleware::from_fn_with_state(state.clone(), keys::check))
+        .layer(middleware::from_fn_with_state(state.clone(), limits::hold))
         .layer(middleware::from_fn_with_state(state.clone(), browser::refuse_other_sites))
         .layer(CatchPanicLayer::custom(panics::to_problem))
         .layer(middleware::from_fn(problems::write))

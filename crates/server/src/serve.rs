@@ -103,10 +103,11 @@ pub(crate) fn state(
     stop: &CancellationToken,
 ) -> anyhow::Result<ApiState> {
     let sessions = parts.sessions.sessions().clone();
-    let mut health: Vec<Arc<dyn HealthCheck>> = vec![Arc::new(parts.jobs.clone()), Arc::new(sessions)];
+    let mut health: Vec<Arc<dyn HealthCheck>> =
+        vec![Arc::new(parts.jobs.clone()), Arc::new(sessions), Arc::new(parts.limits.clone())];
     health.extend(parts.redis.clone().map(|redis| Arc::new(redis) as Arc<dyn HealthCheck>));
     let sources = webhooks::sources(config)?;
-    let config = api_config(config, access.asks_for_keys());
+    let config = api_config(config, access.asks_for_keys())?;
     Ok(ApiState {
         access,
         queues: parts.queues.clone(),
@@ -129,10 +130,10 @@ pub(crate) fn state(
     })
 }
 
-fn api_config(config: &Config, asks_for_keys: bool) -> ApiConfig {
+fn api_config(config: &Config, asks_for_keys: bool) -> anyhow::Result<ApiConfig> {
     let server = &config.server;
     let also = server.allowed_hosts.clone();
-    ApiConfig {
+    Ok(ApiConfig {
         max_body_bytes: server.max_body_bytes,
         request_timeout: Duration::from_millis(server.request_timeout_ms),
         heartbeat: Duration::from_millis(server.heartbeat_ms),
@@ -147,8 +148,10 @@ fn api_config(config: &Config, asks_for_keys: bool) -> ApiConfig {
         },
         allowed_origins: server.allowed_origins.clone(),
         limit_fields: config.limits.fields(),
+        request_policy: config.limits.requests()?,
+        trusted_proxies: config.limits.trusted_proxies()?,
         ..ApiConfig::default()
-    }
+    })
 }
 
 /// The connection as the HTTP surface shows it.

@@ -156,6 +156,8 @@ const TABLE: &[(&str, &str, Guard)] = &[
     ("POST",   "/v1/limits/reserve",                         key(Enqueue, Unbound)),
     ("POST",   "/v1/limits/settle",                          key(Enqueue, Unbound)),
     ("POST",   "/v1/limits/renew",                           key(Enqueue, Unbound)),
+    ("GET",    "/v1/limits/overrides",                       key(Read, Unbound)),
+    ("PUT",    "/v1/limits/overrides",                       key(Admin, Unbound)),
     ("GET",    "/v1/limits/policies",                        key(Read, Any)),
 ];
 

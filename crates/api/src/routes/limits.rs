@@ -76,7 +76,7 @@ struct LimitRenew {
 /// Whom a call is held against; the policy's limits of the dimensions that are left out are not checked.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct LimitSubject {
+pub(crate) struct LimitSubject {
     user: Option<String>,
     project: Option<String>,
     tenant: Option<String>,
@@ -301,7 +301,7 @@ const fn one() -> u64 {
 }
 
 /// The policy of this name; an unknown one is refused with the nearest.
-fn named(state: &ApiState, name: &str) -> Result<PolicyName, Problem> {
+pub(crate) fn named(state: &ApiState, name: &str) -> Result<PolicyName, Problem> {
     let known: Vec<&str> = state.limits.policies().map(|(name, _)| name.as_str()).collect();
     if known.contains(&name) {
         return name.parse().map_err(Problem::from);
@@ -342,7 +342,7 @@ fn respond(
 // === impl LimitSubject ===
 
 impl LimitSubject {
-    fn read(self) -> Result<Subject, Problem> {
+    pub(crate) fn read(self) -> Result<Subject, Problem> {
         let Self { user, project, tenant, ip, key, route } = self;
         let mut subject = Subject::default();
         for (dimension, value) in Dimension::ALL.into_iter().zip([user, project, tenant, ip, key, route]) {

@@ -30,6 +30,7 @@ struct Stats {
     jobs: Option<JobFigures>,
     cache: CacheStats,
     sessions: SessionFigures,
+    limiter: LimiterFigures,
     /// The parts that could not be asked, and why.
     unavailable: BTreeMap<&'static str, String>,
 }
@@ -42,6 +43,37 @@ struct RedisStats {
     breaker: String,
     /// Version, role, memory and the like.
     info: Option<serde_json::Value>,
+}
+
+/// Rate limits in this process.
+#[derive(Debug, Serialize, ToSchema)]
+struct LimiterFigures {
+    /// Processes that limit together.
+    processes: u32,
+    policies: Vec<PolicyFigures>,
+}
+
+/// What became of the checks of a policy since this process started.
+#[derive(Debug, Serialize, ToSchema)]
+struct PolicyFigures {
+    policy: String,
+    /// Allowed by the store, by units that were taken from it in advance, and by this process alone.
+    allowed: DecidedBy,
+    denied: DecidedBy,
+    /// Denied without asking the store again.
+    remembered: u64,
+    /// Allowed because the policy is a shadow.
+    shadow: u64,
+    /// Neither, because the store is away.
+    failed: u64,
+}
+
+/// Decisions by who made them.
+#[derive(Debug, Serialize, ToSchema)]
+struct DecidedBy {
+    redis: u64,
+    lease: u64,
+    local: u64,
 }
 
 /// Figures of all jobs.
@@ -111,6 +143,7 @@ async fn stats(State(state): State<ApiState>) -> Json<Stats> {
         jobs,
         cache: cache::figures(&state),
         sessions: sessions(&state),
+        limiter: limiter(&state),
         unavailable,
     })
 }
@@ -126,6 +159,19 @@ async fn redis(state: &ApiState) -> Option<(RedisStats, Option<String>)> {
 
 async fn queues(state: &ApiState) -> Result<Vec<QueueView>, Problem> {
     queues::views(state, state.queues.queues().await?).await
+}
+
+fn limiter(state: &ApiState) -> LimiterFigures {
+    let by = |[redis, lease, local]: [u64; 3]| DecidedBy { redis, lease, local };
+    let policies = state.limits.stats().into_iter().map(|stats| PolicyFigures {
+        policy: stats.policy.to_string(),
+        allowed: by(stats.allowed),
+        denied: by(stats.denied),
+        remembered: stats.remembered,
+        shadow: stats.shadow,
+        failed: stats.failed,
+    });
+    LimiterFigures { processes: state.limits.processes(), policies: policies.collect() }
 }
 
 async fn jobs(state: &ApiState) -> Result<JobFigures, Problem> {

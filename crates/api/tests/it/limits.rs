@@ -153,3 +153,72 @@ async fn what_is_asked_wrongly_is_refused_by_its_field() {
         "free"
     );
 }
+
+#[tokio::test]
+async fn one_subject_gets_a_limit_of_its_own_without_a_restart() {
+    let service = Service::start().await;
+    let put =
+        async |request: Value| service.request("PUT", "/v1/limits/overrides").json(&request).send().await.unwrap();
+    let check = async || {
+        let request = json!({"policy": "free", "subject": {"user": "carol"}, "cost": 3});
+        post(&service, "check", request).await.status()
+    };
+    assert_eq!([check().await, check().await], [200, 429]);
+    let to = |to: Value| json!({"policy": "free", "limit": "user", "subject": {"user": "carol"}, "to": to});
+    assert_eq!(put(to(json!(7))).await.status(), 204);
+    assert_eq!([check().await, check().await], [200, 429]);
+    let overrides = service.read("/v1/limits/overrides").await;
+    assert_eq!(overrides, json!({"overrides": [{"policy": "free", "limit": "user", "value": "carol", "to": 7}]}));
+    assert_eq!(put(to(Value::Null)).await.status(), 204);
+    assert_eq!(service.read("/v1/limits/overrides").await, json!({"overrides": []}));
+    for (field, request) in [
+        ("to", to(json!(u64::MAX))),
+        ("limit", json!({"policy": "free", "limit": "gold", "subject": {"user": "carol"}, "to": 1})),
+        ("limit", json!({"policy": "free", "limit": "a b", "subject": {"user": "carol"}, "to": 1})),
+        ("subject", json!({"policy": "free", "limit": "user", "subject": {"ip": "::1"}, "to": 1})),
+    ] {
+        let refused = problem(put(request.clone()).await, 422, "invalid-request").await;
+        assert_eq!(refused["errors"][0]["field"], field, "{request}: {refused}");
+    }
+}
+
+#[tokio::test]
+async fn the_figures_of_the_limiter_are_in_the_statistics() {
+    let service = Service::start().await;
+    let request = json!({"policy": "free", "subject": {"user": "dave"}, "cost": 2});
+    for status in [200, 429, 429] {
+        body(post(&service, "check", request.clone()).await, status).await;
+    }
+    let limiter = &service.read("/api/stats").await["limiter"];
+    assert_eq!(limiter["processes"], 1);
+    let free = &limiter["policies"][0];
+    assert_eq!(
+        (&free["allowed"]["local"], &free["denied"]["local"], &free["remembered"]),
+        (&json!(1), &json!(2), &json!(1))
+    );
+}
+
+#[tokio::test]
+async fn the_service_itself_is_limited_by_address_and_probes_are_not() {
+    let service = Service::configured(|config| {
+        config.request_policy = Some("free".parse().unwrap());
+        config.trusted_proxies = trackside_ratelimit::TrustedProxies::new(["127.0.0.1"]).unwrap();
+        config.limit_fields = trackside_ratelimit::Fields::WithLegacy;
+    })
+    .await;
+    let from = async |address: &str, path: &str| {
+        service.get(path).header("x-forwarded-for", format!("198.51.100.1, {address}")).send().await.unwrap()
+    };
+    for remaining in (0..50).rev() {
+        let response = from("203.0.113.9", "/v1/queues").await;
+        assert_eq!(
+            (response.status().as_u16(), header(&response, "x-ratelimit-remaining")),
+            (200, remaining.to_string())
+        );
+    }
+    let denied = from("203.0.113.9", "/v1/queues").await;
+    assert!(header(&denied, "ratelimit").starts_with("\"ip\";r=0;t=") && !header(&denied, "retry-after").is_empty());
+    problem(denied, 429, "limit-exceeded").await;
+    assert_eq!(from("203.0.113.9", "/health/live").await.status(), 200);
+    assert_eq!(from("203.0.113.10", "/v1/queues").await.status(), 200, "another client of the same proxy");
+}

@@ -199,6 +199,7 @@ impl Service {
         tokio::spawn(OutboxRelay::new(state.queues.clone()).run(stop.clone()));
         tokio::spawn(async move { control.run(control_stop).await });
         tokio::spawn(async move { progress.run(progress_stop).await });
+        let app = app.into_make_service_with_connect_info::<std::net::SocketAddr>();
         tokio::spawn(async move { axum::serve(listener, app).with_graceful_shutdown(stopped).await });
         Self { url, state, board, client: Client::new(), _stop: stop.drop_guard(), _data: data }
     }

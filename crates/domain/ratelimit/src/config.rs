@@ -21,6 +21,9 @@ pub struct Config {
     pub policies: HashMap<PolicyName, Policy>,
     /// How often [`RateLimiter::run`](crate::RateLimiter::run) learns of overrides and of other processes. 1 s.
     pub sync_every: Duration,
+    /// For how long a denial is believed without asking the store again; no longer than until there is room. What others give back
+    /// or change meanwhile is heard of that much later. 1 s.
+    pub deny_for: Duration,
 }
 
 // === impl Config ===
@@ -41,12 +44,15 @@ impl Config {
             let reason = "from 10 milliseconds to a minute".to_owned();
             return Err(Error::InvalidInput { field: "sync_every", reason });
         }
+        if self.deny_for > Duration::from_secs(60) {
+            return Err(Error::InvalidInput { field: "deny_for", reason: "a minute at most".to_owned() });
+        }
         Ok(())
     }
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { policies: HashMap::new(), sync_every: Duration::from_secs(1) }
+        Self { policies: HashMap::new(), sync_every: Duration::from_secs(1), deny_for: Duration::from_secs(1) }
     }
 }

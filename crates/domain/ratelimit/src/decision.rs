@@ -18,7 +18,7 @@ pub struct Decision {
     /// Whether it may.
     pub allowed: bool,
     /// After which time it may, if nobody else takes what becomes free: exact, not the end of a window. `None` when it may now, or
-    /// never.
+    /// never. What weighs more than a call that was denied a moment ago is told the time of that one, which is the earliest possible.
     pub retry_after: Option<Duration>,
     /// Who decided.
     pub source: Source,
@@ -82,6 +82,12 @@ impl Decision {
         Self { allowed, retry_after, source, would_deny: false, limits, age: Duration::ZERO }
     }
 
+    /// The same decision over what was seen so long ago.
+    pub(crate) const fn aged(mut self, age: Duration) -> Self {
+        self.age = age;
+        self
+    }
+
     /// The limits that were checked, in the order of the policy. What a decision without a round trip says of what remains is as of
     /// the last one.
     pub fn limits(&self) -> impl ExactSizeIterator<Item = LimitState> {
@@ -91,6 +97,10 @@ impl Decision {
     /// The names of the limits that had no room.
     pub fn violated(&self) -> impl Iterator<Item = &LimitName> {
         self.limits.iter().filter(|state| state.is_exceeded).map(|state| &state.name)
+    }
+
+    pub(crate) fn states(&self) -> &[LimitState] {
+        &self.limits
     }
 }
 

@@ -82,6 +82,11 @@ impl Error {
         }
     }
 
+    /// True when the store cannot do its work now, though the call is right.
+    pub(crate) fn is_outage(&self) -> bool {
+        self.kind().is_store_outage() || self.kind() == ErrorKind::Refused
+    }
+
     /// True when the call had no effect and may succeed later.
     #[must_use]
     pub fn is_retryable(&self) -> bool {

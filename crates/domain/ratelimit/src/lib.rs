@@ -24,7 +24,7 @@ pub use algorithm::Algorithm;
 pub use config::Config;
 pub use decision::{Decision, LimitState, Source};
 pub use error::Error;
-pub use manager::RateLimiter;
+pub use manager::{PolicyStats, RateLimiter};
 pub use memory::MemoryRateLimitStore;
 pub use policy::{Dimension, Limit, LimitName, Outage, Policy, PolicyName, Quota, Unit};
 #[cfg(feature = "redis")]

@@ -1,17 +1,36 @@
 //! [`RateLimiter`]: what users hold.
 
+mod at_hand;
+mod local;
+mod outage;
 mod overrides;
+mod rules;
 mod run;
+mod stats;
+mod table;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU32},
+    },
+    time::Duration,
+};
 
+use foldhash::fast::RandomState;
+use tokio::time::Instant;
 use trackside_core::WorkerId;
 
-use self::overrides::Overrides;
+pub use self::stats::PolicyStats;
+use self::{
+    overrides::Overrides,
+    rules::{Rules, Tally},
+    table::Table,
+};
 use crate::{
-    Algorithm, Answer, Ask, Config, Counter, Decision, Error, Group, Limit, LimitState, Mode, Policy, PolicyName,
-    RateLimitStore, Reservation, ReservationId, Settlement, Subject, Verdict,
-    metrics::{METRICS, decided},
+    Answer, Ask, Config, Decision, Error, LimitState, Mode, Policy, PolicyName, RateLimitStore, Reservation,
+    ReservationId, Settlement, Source, Subject, Verdict, metrics,
 };
 
 /// Rate limits of a service. Clones share it all.
@@ -37,7 +56,7 @@ use crate::{
 /// assert!(limiter.check(&free, &alice, 1).await?.allowed);
 /// assert!(limiter.check(&free, &alice, 1).await?.allowed);
 /// let denied = limiter.check(&free, &alice, 1).await?;
-/// assert!(!denied.allowed && denied.retry_after.unwrap() <= minute);
+/// assert!(!denied.allowed && denied.retry_after.unwrap() <= 2 * minute);
 /// // What a denied call did not take from the one limit, it did not take from the other.
 /// assert_eq!(denied.limits().last().unwrap().remaining, 98);
 /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
@@ -48,13 +67,22 @@ pub struct RateLimiter {
 }
 
 #[derive(Debug)]
-struct Inner {
+pub(crate) struct Inner {
     store: Arc<dyn RateLimitStore>,
-    policies: HashMap<PolicyName, Policy>,
+    source: Source,
+    policies: HashMap<PolicyName, Rules, RandomState>,
     sync_every: Duration,
+    deny_for: Duration,
     overrides: Overrides,
-    /// By which other processes know this one.
+    table: Table,
+    /// Held while this process decides by itself.
+    gate: Mutex<()>,
+    is_away: AtomicBool,
+    /// How many limit together.
+    processes: AtomicU32,
+    /// By which they know this one.
     process: WorkerId,
+    started: Instant,
 }
 
 // === impl RateLimiter ===
@@ -66,18 +94,38 @@ impl RateLimiter {
     /// [`Error::InvalidInput`] when a policy could not be obeyed.
     pub fn new(store: Arc<dyn RateLimitStore>, config: Config) -> Result<Self, Error> {
         config.check()?;
-        let Config { policies, sync_every } = config;
-        let process = WorkerId::generate("limits");
-        let inner = Inner { store, policies, sync_every, overrides: Overrides::default(), process };
-        Ok(Self { inner: Arc::new(inner) })
+        let Config { policies, sync_every, deny_for } = config;
+        let mut first = 0;
+        let rules = |(name, policy): (PolicyName, Policy)| {
+            let rules = Rules { name: name.clone(), first, tally: Tally::default(), policy };
+            first += u32::try_from(rules.policy.limits.len()).unwrap_or(0);
+            (name, rules)
+        };
+        let inner = Arc::new(Inner {
+            source: store.source(),
+            store,
+            policies: policies.into_iter().map(rules).collect(),
+            sync_every,
+            deny_for,
+            overrides: Overrides::default(),
+            table: Table::default(),
+            gate: Mutex::default(),
+            is_away: AtomicBool::new(false),
+            processes: AtomicU32::new(1),
+            process: WorkerId::generate("limits"),
+            started: Instant::now(),
+        });
+        metrics::observe(&inner);
+        Ok(Self { inner })
     }
 
     /// The policies, by name.
     pub fn policies(&self) -> impl Iterator<Item = (&PolicyName, &Policy)> {
-        self.inner.policies.iter()
+        self.inner.policies.iter().map(|(name, rules)| (name, &rules.policy))
     }
 
-    /// Takes `cost` from every limit of the policy whose dimension the subject has, or from none of them. One round trip at most.
+    /// Takes `cost` from every limit of the policy whose dimension the subject has, or from none of them. One round trip, or none for
+    /// who was denied a moment ago and for [leased](Policy::leases) units.
     ///
     /// Not cancel-safe: after a drop or a timeout the call may have been counted.
     ///
@@ -85,9 +133,12 @@ impl RateLimiter {
     /// A denial is none. [`Error::UnknownPolicy`]; [`Error::InvalidInput`] when the subject has none of the dimensions or lacks the one
     /// that the policy counts within; [`Error::Unavailable`] while the store is away, unless the policy says otherwise.
     pub async fn check(&self, policy: &PolicyName, subject: &Subject, cost: u64) -> Result<Decision, Error> {
-        let decision = Box::pin(self.decide(policy, subject, cost, Mode::Take)).await;
-        decided(policy, &decision);
-        decision
+        let rules = self.inner.rules(policy, cost)?;
+        match self.inner.at_hand(rules, subject, cost)? {
+            Some(decision) => Ok(decision),
+            // Boxed: it is rare that it matters, and would be large in every caller.
+            None => Box::pin(self.inner.check(rules, subject, cost)).await,
+        }
     }
 
     /// What [`check`](Self::check) would answer, without taking anything. One round trip. Cancel-safe.
@@ -95,7 +146,10 @@ impl RateLimiter {
     /// # Errors
     /// As [`check`](Self::check).
     pub async fn peek(&self, policy: &PolicyName, subject: &Subject, cost: u64) -> Result<Decision, Error> {
-        Box::pin(self.decide(policy, subject, cost, Mode::Peek)).await
+        let inner = &self.inner;
+        let rules = inner.rules(policy, cost)?;
+        let ask = rules.ask(&inner.overrides, subject, cost, Mode::Peek)?;
+        Box::pin(inner.decide(rules, &ask)).await
     }
 
     /// As [`check`](Self::check), for what costs so much as far as one can tell, and of places that are held until then. Allowed, it
@@ -103,36 +157,42 @@ impl RateLimiter {
     /// when their leases end. One round trip.
     ///
     /// # Errors
-    /// As [`check`](Self::check); [`Error::InvalidInput`] of a policy that counts by [`Algorithm::Fast`].
+    /// As [`check`](Self::check); [`Error::InvalidInput`] of a policy that counts by [`Algorithm::Fast`](crate::Algorithm::Fast).
     pub async fn reserve(
         &self,
         policy: &PolicyName,
         subject: &Subject,
         cost: u64,
     ) -> Result<(Decision, Option<Reservation>), Error> {
+        let inner = &self.inner;
+        let rules = inner.rules(policy, cost)?;
         let id = ReservationId::generate();
-        let kept = self.policy(policy)?.longest().saturating_mul(2);
-        let decision = Box::pin(self.decide(policy, subject, cost, Mode::Reserve { id, kept })).await;
-        decided(policy, &decision);
+        let kept = rules.policy.longest().saturating_mul(2);
+        let ask = rules.ask(&inner.overrides, subject, cost, Mode::Reserve { id, kept })?;
+        if ask.is_fast() {
+            let reason = "of a policy that counts by `fast`, which takes no reservations".to_owned();
+            return Err(Error::InvalidInput { field: "policy", reason });
+        }
+        let decision = Box::pin(inner.decide(rules, &ask)).await;
+        rules.tally.count(&decision);
         let decision = decision?;
         let reservation = Reservation { id, policy: policy.clone(), subject: subject.clone() };
         let reservation = decision.allowed.then_some(reservation);
         Ok((decision, reservation))
     }
 
-    /// Ends a reservation. False when it was settled before, or was kept for too long. It may be repeated. One round trip.
+    /// Ends a reservation. False when it was settled before, was kept for too long, or was made while the store was away. It may be
+    /// repeated. One round trip.
     ///
     /// # Errors
     /// [`Error::UnknownPolicy`], and those of the store.
     pub async fn settle(&self, reservation: &Reservation, settlement: Settlement) -> Result<bool, Error> {
-        let ask = self.ask(&reservation.policy, &reservation.subject, 1, Mode::Peek)?;
-        let settled = self.inner.store.settle(&ask, reservation.id, settlement).await;
-        let outcome = match &settled {
-            Ok(true) => "settled",
-            Ok(false) => "unknown",
-            Err(_) => "failed",
-        };
-        METRICS.settlements.add(1, &[opentelemetry::KeyValue::new("outcome", outcome)]);
+        let inner = &self.inner;
+        let rules = inner.rules(&reservation.policy, 1)?;
+        let ask = rules.ask(&inner.overrides, &reservation.subject, 1, Mode::Peek)?;
+        let settled = inner.store.settle(&ask, reservation.id, settlement).await;
+        inner.forget_denials_of(rules, &ask);
+        metrics::settled(&settled);
         settled
     }
 
@@ -142,33 +202,74 @@ impl RateLimiter {
     /// # Errors
     /// As [`settle`](Self::settle).
     pub async fn renew(&self, reservation: &Reservation) -> Result<bool, Error> {
-        let ask = self.ask(&reservation.policy, &reservation.subject, 1, Mode::Peek)?;
-        self.inner.store.renew(&ask, reservation.id).await
+        let inner = &self.inner;
+        let rules = inner.rules(&reservation.policy, 1)?;
+        let ask = rules.ask(&inner.overrides, &reservation.subject, 1, Mode::Peek)?;
+        inner.store.renew(&ask, reservation.id).await
+    }
+}
+
+// === impl Inner ===
+
+impl Inner {
+    /// Milliseconds since the limiter was made.
+    fn now(&self) -> u64 {
+        // Not zero: windows reach back from the first call as well.
+        const BEFORE: u64 = 100 * 86_400_000;
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(BEFORE)
     }
 
-    async fn decide(&self, name: &PolicyName, subject: &Subject, cost: u64, mode: Mode) -> Result<Decision, Error> {
+    /// What a call of this cost is held against.
+    fn rules(&self, name: &PolicyName, cost: u64) -> Result<&Rules, Error> {
         if cost == 0 {
             return Err(Error::InvalidInput { field: "cost", reason: "1 at least".to_owned() });
         }
-        let policy = self.policy(name)?;
-        let ask = self.ask(name, subject, cost, mode)?;
-        if matches!(mode, Mode::Reserve { .. }) && ask.is_fast() {
-            let reason = "of a policy that counts by `fast`, which takes no reservations".to_owned();
-            return Err(Error::InvalidInput { field: "policy", reason });
-        }
-        let answer = self.inner.store.take(&ask).await?;
-        Ok(self.decision(policy, &ask, answer))
+        self.policies.get(name).ok_or_else(|| Error::UnknownPolicy { name: name.clone() })
     }
 
-    fn decision(&self, policy: &Policy, ask: &Ask, answer: Answer) -> Decision {
+    async fn check(&self, rules: &Rules, subject: &Subject, cost: u64) -> Result<Decision, Error> {
+        let mut ask = rules.ask(&self.overrides, subject, cost, Mode::Take)?;
+        let turn = self.turn(rules, &ask);
+        let _turn = match &turn {
+            None => None,
+            Some(turn) => {
+                let turn = turn.lock().await;
+                // Whoever was first may have brought enough for both.
+                if let Some(decision) = self.at_hand(rules, subject, cost)? {
+                    return Ok(decision);
+                }
+                Some(turn)
+            }
+        };
+        self.wish(rules, &mut ask);
+        let decision = self.decide(rules, &ask).await;
+        rules.tally.count(&decision);
+        decision
+    }
+
+    /// Asks the store, or does without.
+    async fn decide(&self, rules: &Rules, ask: &Ask) -> Result<Decision, Error> {
+        match self.store.take(ask).await {
+            Ok(answer) => {
+                self.is_back();
+                let decision = self.decision(&rules.policy, ask, &answer);
+                self.learn(rules, ask, &answer, decision.states());
+                Ok(decision)
+            }
+            Err(error) if error.is_outage() => self.without_store(rules, ask, error),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn decision(&self, policy: &Policy, ask: &Ask, answer: &Answer) -> Decision {
         let verdicts = answer.counters.iter().map(|state| state.verdict);
-        let retry_after = verdicts.clone().try_fold(Duration::ZERO, |longest, verdict| match verdict {
+        let would_deny = verdicts.clone().any(|verdict| verdict != Verdict::Room);
+        let retry_after = verdicts.into_iter().try_fold(Duration::ZERO, |longest, verdict| match verdict {
             Verdict::Room => Some(longest),
             Verdict::After(wait) => Some(longest.max(wait)),
             Verdict::Never => None,
         });
-        let would_deny = verdicts.into_iter().any(|verdict| verdict != Verdict::Room);
-        let limits = ask.counters.iter().zip(answer.counters).filter_map(|(counter, state)| {
+        let limits = ask.counters.iter().zip(&answer.counters).filter_map(|(counter, state)| {
             let limit = policy.limits.iter().find(|limit| limit.name == counter.limit)?;
             Some(LimitState {
                 name: limit.name.clone(),
@@ -183,62 +284,9 @@ impl RateLimiter {
             })
         });
         let retry_after = retry_after.filter(|_| !answer.allowed);
-        let mut decision = Decision::new(answer.allowed, retry_after, self.inner.store.source(), limits.collect());
+        let mut decision = Decision::new(answer.allowed, retry_after, self.source, limits.collect());
         decision.would_deny = answer.allowed && would_deny;
         decision
-    }
-
-    fn policy(&self, name: &PolicyName) -> Result<&Policy, Error> {
-        self.inner.policies.get(name).ok_or_else(|| Error::UnknownPolicy { name: name.clone() })
-    }
-
-    /// The counters that a call is held against.
-    fn ask(&self, name: &PolicyName, subject: &Subject, cost: u64, mode: Mode) -> Result<Ask, Error> {
-        let policy = self.policy(name)?;
-        let within = match policy.within {
-            Some(dimension) => Some(subject.get(dimension).ok_or_else(|| missing(&[dimension]))?.to_owned()),
-            None => None,
-        };
-        // Places are held by reservations, and are not for a single moment.
-        let is_asked = |limit: &&Limit| limit.quota.algorithm != Algorithm::Concurrent || mode != Mode::Take;
-        let counters: Vec<Counter> = policy
-            .limits
-            .iter()
-            .filter(is_asked)
-            .filter_map(|limit| {
-                let value = subject.get(limit.dimension)?;
-                let own = self.inner.overrides.get(name, &limit.name, value);
-                let quota = crate::Quota { limit: own.unwrap_or(limit.quota.limit), ..limit.quota };
-                Some(Counter {
-                    limit: limit.name.clone(),
-                    value: value.to_owned(),
-                    quota,
-                    unit: limit.unit,
-                    units: limit.units(cost),
-                    wish: 0,
-                    is_shadow: policy.is_shadow,
-                })
-            })
-            .collect();
-        if counters.is_empty() {
-            let dimensions: Vec<_> = policy.limits.iter().map(|limit| limit.dimension).collect();
-            return Err(missing(&dimensions));
-        }
-        Ok(Ask { group: Group { policy: name.clone(), within }, counters, mode })
-    }
-}
-
-/// A subject that has none of these dimensions.
-fn missing(dimensions: &[crate::Dimension]) -> Error {
-    let names: Vec<&str> = dimensions.iter().map(|dimension| dimension.as_str()).collect();
-    Error::InvalidInput { field: "subject", reason: format!("the policy limits by {}", names.join(", ")) }
-}
-
-// === impl Ask ===
-
-impl Ask {
-    fn is_fast(&self) -> bool {
-        self.counters.iter().any(|counter| counter.quota.algorithm == Algorithm::Fast)
     }
 }
 

@@ -1,48 +1,72 @@
-//! Names and instruments of the metrics; none has a subject as a label.
+//! Names and instruments of the metrics; none has a subject as a label, and the label `policy` is bounded by the settings.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock, Weak};
 
-use opentelemetry::{
-    KeyValue, global,
-    metrics::{Counter, Meter},
-};
+use opentelemetry::{KeyValue, global, metrics::Counter};
 
-use crate::{Decision, Error, PolicyName};
+use crate::{Error, PolicyStats, manager::Inner};
 
 /// Checks and reservations: labels `policy`, `outcome` = `allowed`, `denied`, `shadow`, `failed`, and `source` = `redis`, `lease`,
 /// `local`, `none`.
 pub(crate) const CHECKS: &str = "trackside.limits.checks";
+/// Denials that cost no round trip: label `policy`.
+pub(crate) const REMEMBERED: &str = "trackside.limits.remembered";
 /// Reservations that ended: label `outcome` = `settled`, `unknown`, `failed`.
 pub(crate) const SETTLEMENTS: &str = "trackside.limits.settlements";
 
-pub(crate) struct Metrics {
-    pub(crate) checks: Counter<u64>,
-    pub(crate) settlements: Counter<u64>,
-}
+static SETTLED: LazyLock<Counter<u64>> = LazyLock::new(|| {
+    global::meter("trackside").u64_counter(SETTLEMENTS).with_description("reservations that were settled").build()
+});
 
-/// The instruments, made at first use from the provider that is installed then.
-pub(crate) static METRICS: LazyLock<Metrics> = LazyLock::new(|| Metrics::of(&global::meter("trackside")));
+/// In the order of [`Source`](crate::Source).
+const SOURCES: [&str; 3] = ["redis", "lease", "local"];
 
-// === impl Metrics ===
-
-impl Metrics {
-    fn of(meter: &Meter) -> Self {
-        let counter = |name, description| meter.u64_counter(name).with_description(description).build();
-        Self {
-            checks: counter(CHECKS, "rate limit checks and reservations"),
-            settlements: counter(SETTLEMENTS, "reservations that were settled"),
-        }
-    }
-}
-
-/// Counts a decision.
-pub(crate) fn decided(policy: &PolicyName, decision: &Result<Decision, Error>) {
-    let (outcome, source) = match decision {
-        Ok(decision) if decision.would_deny => ("shadow", decision.source.as_str()),
-        Ok(decision) if decision.allowed => ("allowed", decision.source.as_str()),
-        Ok(decision) => ("denied", decision.source.as_str()),
-        Err(_) => ("failed", "none"),
+/// Counts the end of a reservation.
+pub(crate) fn settled(settled: &Result<bool, Error>) {
+    let outcome = match settled {
+        Ok(true) => "settled",
+        Ok(false) => "unknown",
+        Err(_) => "failed",
     };
-    let policy = KeyValue::new("policy", policy.as_str().to_owned());
-    METRICS.checks.add(1, &[policy, KeyValue::new("outcome", outcome), KeyValue::new("source", source)]);
+    SETTLED.add(1, &[KeyValue::new("outcome", outcome)]);
+}
+
+/// Has the counts of a limiter read whenever metrics are: a decision at hand is too cheap to be told one by one.
+pub(crate) fn observe(inner: &Arc<Inner>) {
+    let meter = global::meter("trackside");
+    let checks = Arc::downgrade(inner);
+    meter
+        .u64_observable_counter(CHECKS)
+        .with_description("rate limit checks and reservations")
+        .with_callback(move |observer| {
+            for stats in all(&checks) {
+                let observe = |outcome: &'static str, source: &'static str, count: u64| {
+                    let policy = KeyValue::new("policy", stats.policy.to_string());
+                    observer
+                        .observe(count, &[policy, KeyValue::new("outcome", outcome), KeyValue::new("source", source)]);
+                };
+                for (source, (allowed, denied)) in SOURCES.into_iter().zip(stats.allowed.into_iter().zip(stats.denied))
+                {
+                    observe("allowed", source, allowed);
+                    observe("denied", source, denied);
+                }
+                observe("shadow", "none", stats.shadow);
+                observe("failed", "none", stats.failed);
+            }
+        })
+        .build();
+    let remembered = Arc::downgrade(inner);
+    meter
+        .u64_observable_counter(REMEMBERED)
+        .with_description("denials that cost no round trip")
+        .with_callback(move |observer| {
+            for stats in all(&remembered) {
+                observer.observe(stats.remembered, &[KeyValue::new("policy", stats.policy.to_string())]);
+            }
+        })
+        .build();
+}
+
+fn all(inner: &Weak<Inner>) -> Vec<PolicyStats> {
+    inner.upgrade().map(|inner| inner.stats()).unwrap_or_default()
 }

@@ -49,6 +49,10 @@ pub struct Policy {
     pub within: Option<Dimension>,
     /// What happens while the store is away.
     pub outage: Outage,
+    /// True lets a process take units of hot counters in advance, so that nearly all of their checks cost no round trip. Nothing is
+    /// admitted beyond a limit by that; near the limit some calls may be denied for units that another process has taken and does not
+    /// need, and of a window a tenth, a second at most, may be counted that much too early. False by default.
+    pub leases: bool,
     /// True lets everything pass and only counts what would have been denied.
     pub is_shadow: bool,
 }
@@ -176,7 +180,13 @@ impl Policy {
     /// These limits, with the defaults for everything else.
     #[must_use]
     pub fn of(limits: impl IntoIterator<Item = Limit>) -> Self {
-        Self { limits: limits.into_iter().collect(), within: None, outage: Outage::default(), is_shadow: false }
+        Self {
+            limits: limits.into_iter().collect(),
+            within: None,
+            outage: Outage::default(),
+            leases: false,
+            is_shadow: false,
+        }
     }
 
     /// Checks what the types do not.

@@ -9,6 +9,8 @@
 mod fast;
 mod keys;
 mod scripts;
+#[cfg(test)]
+mod tests;
 
 use std::{fmt, time::Duration};
 

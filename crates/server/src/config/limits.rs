@@ -1,17 +1,20 @@
 //! `[limits]` and `[limits.policy.<name>]`: rate limits.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, ensure};
 use serde::Deserialize;
 use trackside_ratelimit::{
-    Algorithm, Dimension, Error, Fields, Limit, LimitName, Outage, Policy, PolicyName, Quota, Unit,
+    Algorithm, Dimension, Error, Fields, Limit, LimitName, Outage, Policy, PolicyName, Quota, TrustedProxies, Unit,
 };
 
 use super::Config;
 
 /// The keys of one policy.
-const POLICY_KEYS: [&str; 3] = ["within", "outage", "shadow"];
+const POLICY_KEYS: [&str; 4] = ["within", "outage", "leases", "shadow"];
 /// The keys of one limit.
 const LIMIT_KEYS: [&str; 6] = ["dimension", "limit", "per_ms", "algorithm", "burst", "unit"];
 
@@ -20,6 +23,9 @@ const LIMIT_KEYS: [&str; 6] = ["dimension", "limit", "per_ms", "algorithm", "bur
 #[serde(deny_unknown_fields)]
 pub(crate) struct Limits {
     legacy_headers: bool,
+    /// Empty means none.
+    requests: String,
+    trusted_proxies: Vec<String>,
     /// By name.
     policy: BTreeMap<String, LimitPolicy>,
 }
@@ -31,6 +37,8 @@ struct LimitPolicy {
     within: Option<Dimension>,
     #[serde(default)]
     outage: Outage,
+    #[serde(default)]
+    leases: bool,
     #[serde(default)]
     shadow: bool,
     /// By name.
@@ -73,7 +81,11 @@ pub(super) fn keys_beside(key: &str) -> Vec<String> {
 /// When a policy could not be obeyed, with its key.
 pub(crate) fn limits(config: &Config) -> anyhow::Result<trackside_ratelimit::Config> {
     let policies = config.limits.policy.iter().filter(|(_, policy)| !policy.is_empty());
-    let policies = policies.map(|(name, policy)| policy.read(name)).collect::<anyhow::Result<_>>()?;
+    let policies = policies.map(|(name, policy)| policy.read(name)).collect::<anyhow::Result<HashMap<_, _>>>()?;
+    config.limits.trusted_proxies()?;
+    if let Some(name) = config.limits.requests()? {
+        ensure!(policies.contains_key(&name), "limits.requests = {:?}: no policy is called so", name.as_str());
+    }
     Ok(trackside_ratelimit::Config { policies, ..trackside_ratelimit::Config::default() })
 }
 
@@ -83,6 +95,17 @@ impl Limits {
     /// What clients are told.
     pub(crate) const fn fields(&self) -> Fields {
         if self.legacy_headers { Fields::WithLegacy } else { Fields::Standard }
+    }
+
+    /// What every request is held against.
+    pub(crate) fn requests(&self) -> anyhow::Result<Option<PolicyName>> {
+        let name = Some(&self.requests).filter(|name| !name.is_empty());
+        name.map(|name| name.parse().context("limits.requests")).transpose()
+    }
+
+    /// Whose `X-Forwarded-For` is believed.
+    pub(crate) fn trusted_proxies(&self) -> anyhow::Result<TrustedProxies> {
+        TrustedProxies::new(&self.trusted_proxies).context("limits.trusted_proxies")
     }
 }
 
@@ -102,6 +125,7 @@ impl LimitPolicy {
             limits: limits.collect::<anyhow::Result<_>>()?,
             within: self.within,
             outage: self.outage,
+            leases: self.leases,
             is_shadow: self.shadow,
         };
         match policy.check() {
@@ -155,12 +179,13 @@ mod tests {
 
     #[test]
     fn everything_of_a_policy_can_be_set() {
-        let text = "[limits.policy.llm]\nwithin = \"tenant\"\noutage = \"closed\"\nshadow = true\n\
+        let text = "[limits.policy.llm]\nwithin = \"tenant\"\noutage = \"closed\"\nleases = true\nshadow = true\n\
             [limits.policy.llm.limit.tokens]\ndimension = \"user\"\nlimit = 10\nper_ms = 1000\nalgorithm = \"smooth\"\n\
             burst = 3\nunit = \"request\"\n";
         let config = loaded(text, &[("TRACKSIDE_LIMITS__POLICY__LLM__LIMIT__TOKENS__BURST", "4")]).unwrap();
         let policy = &config.policies[&"llm".parse().unwrap()];
-        assert_eq!((policy.within, policy.outage, policy.is_shadow), (Some(Dimension::Tenant), Outage::Closed, true));
+        assert_eq!((policy.within, policy.outage), (Some(Dimension::Tenant), Outage::Closed));
+        assert!(policy.leases && policy.is_shadow);
         let tokens = of(&config, "llm", "tokens").unwrap();
         assert_eq!((tokens.dimension, tokens.unit), (Dimension::User, Unit::Request));
         let quota = Quota::new(10, Duration::from_secs(1));
@@ -182,6 +207,9 @@ mod tests {
         assert!(error(gold, &[]).contains("limits.policy.x.limit.gold.dimension: missing"));
         let short = error("[limits.policy.x.limit]\nuser = { limit = 1, per_ms = 1 }\n", &[]);
         assert!(short.contains("limits.policy.x: window: of user: from 8 milliseconds"), "{short}");
+        let nobody = error("[limits]\nrequests = \"gold\"\n", &[]);
+        assert!(nobody.contains("limits.requests = \"gold\""), "{nobody}");
+        assert!(error("[limits]\ntrusted_proxies = [\"proxy\"]\n", &[]).contains("limits.trusted_proxies"));
         let misspelt = error("", &[("TRACKSIDE_LIMITS__POLICY__FREE__LIMIT__USER__LIMITT", "1")]);
         assert!(misspelt.contains("did you mean TRACKSIDE_LIMITS__POLICY__FREE__LIMIT__USER__LIMIT"), "{misspelt}");
     }

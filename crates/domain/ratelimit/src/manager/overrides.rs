@@ -65,7 +65,7 @@ impl RateLimiter {
         to: Option<u64>,
     ) -> Result<(), Error> {
         let bad = |field, reason: String| Error::InvalidInput { field, reason };
-        let known = self.policy(policy)?.limits.iter().find(|known| known.name == *limit);
+        let known = self.inner.rules(policy, 1)?.policy.limits.iter().find(|known| known.name == *limit);
         let known =
             known.ok_or_else(|| bad("limit", format!("the policy {policy} has none that is called {limit}")))?;
         if let Some(to) = to {

@@ -1,6 +1,6 @@
 //! What a limiter does by itself: it learns of overrides and tells other processes that it is there.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -41,9 +41,12 @@ impl RateLimiter {
     /// Learns what all know.
     pub(super) async fn sync(&self) -> Result<(), Error> {
         let inner = &self.inner;
-        let shared = inner.store.sync(inner.process.as_str(), PRESENT_FOR, inner.overrides.version()).await?;
+        let before = inner.overrides.version();
+        let shared = inner.store.sync(inner.process.as_str(), PRESENT_FOR, before).await?;
+        inner.processes.store(shared.processes.max(1), Ordering::Relaxed);
         if let Some((version, overrides)) = shared.overrides {
             inner.overrides.replace(version, overrides);
+            inner.table.forget_denials();
         }
         Ok(())
     }

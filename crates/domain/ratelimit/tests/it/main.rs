@@ -4,6 +4,12 @@
 
 mod kit;
 mod laws;
+#[cfg(feature = "redis")]
+mod leases;
 mod manager;
 #[cfg(feature = "redis")]
+mod outages;
+#[cfg(feature = "redis")]
 mod redis;
+#[cfg(feature = "axum")]
+mod web;

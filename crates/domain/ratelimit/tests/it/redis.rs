@@ -20,7 +20,7 @@ fn subject() -> Subject {
 }
 
 /// Calls of the server that are no commands inside a script.
-fn calls(server: &RedisServer, names: &[&str]) -> usize {
+pub(crate) fn calls(server: &RedisServer, names: &[&str]) -> usize {
     let stats = server.cli(&["INFO", "commandstats"]);
     let of = |name: &&str| -> usize {
         let line = stats.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{name}:calls=")));

@@ -1,0 +1,186 @@
+//! Decisions without a round trip: of who was denied a moment ago, and from units that were taken in advance.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    Inner,
+    local::{Denial, Lease, lease_time},
+    rules::Rules,
+    table::Id,
+};
+use crate::{Algorithm, Answer, Ask, Decision, Error, Limit, LimitState, Mode, Source, Subject, Verdict};
+
+/// What a counter says without being asked.
+enum AtHand {
+    Denied(Denial),
+    Leased { seen_at: u64, states: Arc<[LimitState]> },
+}
+
+// === impl Inner ===
+
+impl Inner {
+    /// What can be said at once, if anything can.
+    pub(super) fn at_hand(&self, rules: &Rules, subject: &Subject, cost: u64) -> Result<Option<Decision>, Error> {
+        if rules.policy.is_shadow || rules.policy.limits.is_empty() {
+            return Ok(None);
+        }
+        let within = rules.within(subject)?;
+        let now = self.now();
+        let mut leased: Option<(u64, Arc<[LimitState]>)> = None;
+        let mut others = Vec::new();
+        let mut counters = 0;
+        let mut all_leased = rules.policy.leases;
+        for (limit, id) in rules.rates(subject, within) {
+            let units = limit.units(cost);
+            let leases = all_leased;
+            let said = self.table.with(id, |local| match local.denied(now, units) {
+                Some(denial) => Some(AtHand::Denied(denial.clone())),
+                None if leases => {
+                    let lease = local.take_leased(now, units)?;
+                    Some(AtHand::Leased { seen_at: lease.seen_at, states: Arc::clone(&lease.states) })
+                }
+                None => None,
+            });
+            match said {
+                Some(AtHand::Denied(denial)) => {
+                    self.return_leased(rules, subject, within, cost, counters);
+                    rules.tally.remembered(self.source);
+                    return Ok(Some(self.denied_again(&denial, now, units, limit)));
+                }
+                Some(AtHand::Leased { seen_at, states }) => {
+                    counters += 1;
+                    match &leased {
+                        None => leased = Some((seen_at, states)),
+                        Some(_) => others.push(states),
+                    }
+                }
+                None => {
+                    if std::mem::take(&mut all_leased) {
+                        self.return_leased(rules, subject, within, cost, std::mem::take(&mut counters));
+                    }
+                }
+            }
+        }
+        let Some((seen_at, states)) = leased.filter(|_| all_leased) else { return Ok(None) };
+        rules.tally.allowed(Source::Lease);
+        let states = match others.is_empty() {
+            true => states,
+            false => [states].iter().chain(&others).flat_map(|states| states.iter().cloned()).collect(),
+        };
+        let age = Duration::from_millis(now - seen_at);
+        Ok(Some(Decision::new(true, None, Source::Lease, states).aged(age)))
+    }
+
+    /// Gives back what was taken from the leases of the first counters of a call.
+    fn return_leased(&self, rules: &Rules, subject: &Subject, within: Option<&str>, cost: u64, counters: usize) {
+        for (limit, id) in rules.rates(subject, within).take(counters) {
+            self.table.with(id, |local| {
+                local.return_leased(limit.units(cost));
+                Some(())
+            });
+        }
+    }
+
+    /// Of a call that weighs more than the one that was denied only the earliest time is known, and whether there is one.
+    fn denied_again(&self, denial: &Denial, now: u64, units: u64, limit: &Limit) -> Decision {
+        let most = denial.states.first().map_or(0, |state| limit.quota.burst.unwrap_or(state.limit));
+        let is_never = denial.free_at == u64::MAX || units > most;
+        let wait = (!is_never).then(|| Duration::from_millis(denial.free_at.saturating_sub(now)));
+        let age = Duration::from_millis(now - denial.seen_at);
+        Decision::new(false, wait, self.source, Arc::clone(&denial.states)).aged(age)
+    }
+
+    /// Where a call has to wait until another one has brought a lease for both; none unless all its counters are hot.
+    pub(super) fn turn(&self, rules: &Rules, ask: &Ask) -> Option<Arc<tokio::sync::Mutex<()>>> {
+        let is_leasing = rules.policy.leases && !rules.policy.is_shadow && ask.mode == Mode::Take && !ask.is_fast();
+        if !is_leasing {
+            return None;
+        }
+        let now = self.now();
+        let mut turns = ask.counters.iter().map(|counter| {
+            let id = rules.id(ask, counter)?;
+            self.table.with(id, |local| local.turn(&counter.quota, now))
+        });
+        let first = turns.next()??;
+        turns.all(|turn| turn.is_some()).then_some(first)
+    }
+
+    /// Asks for more than a call needs, where that is worth it.
+    pub(super) fn wish(&self, rules: &Rules, ask: &mut Ask) {
+        if !rules.policy.leases || rules.policy.is_shadow || ask.mode != Mode::Take || ask.is_fast() {
+            return;
+        }
+        let now = self.now();
+        let wish = |counter: &crate::Counter| {
+            let id = rules.id(ask, counter)?;
+            Some(self.table.update(id, now, |local| local.wish(&counter.quota, now, counter.units)))
+        };
+        let wishes: Vec<u64> = ask.counters.iter().map(|counter| wish(counter).unwrap_or(0)).collect();
+        // A lease on one of several counters saves nothing.
+        if wishes.iter().all(|wish| *wish > 0) {
+            for (counter, wish) in ask.counters.iter_mut().zip(wishes) {
+                counter.wish = wish;
+            }
+        }
+    }
+
+    /// Remembers what the store has answered.
+    pub(super) fn learn(&self, rules: &Rules, ask: &Ask, answer: &Answer, states: &[LimitState]) {
+        if rules.policy.is_shadow {
+            return;
+        }
+        let now = self.now();
+        let takes = answer.allowed && ask.mode != Mode::Peek;
+        let believed = u64::try_from(self.deny_for.as_millis()).unwrap_or(0);
+        for ((counter, said), state) in ask.counters.iter().zip(&answer.counters).zip(states) {
+            let Some(id) = rules.id(ask, counter).filter(|_| counter.quota.algorithm != Algorithm::Concurrent) else {
+                continue;
+            };
+            let free_at = match said.verdict {
+                Verdict::Room => None,
+                Verdict::After(wait) => Some(now.saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX))),
+                Verdict::Never => Some(u64::MAX),
+            };
+            let until = free_at.map(|free_at| free_at.min(now + believed));
+            self.table.update(id, now, |local| {
+                let units = if takes { counter.units + said.granted } else { 0 };
+                local.answered(&counter.quota, now, said.remaining, units);
+                let states = || Arc::from([state.clone()]);
+                local.denial = free_at.zip(until).map(|(free_at, until)| Denial {
+                    until,
+                    units: counter.units,
+                    free_at,
+                    seen_at: now,
+                    states: states(),
+                });
+                if said.granted > 0 {
+                    let lasts = u64::try_from(lease_time(&counter.quota).as_millis()).unwrap_or(0);
+                    let lease = Lease { units: said.granted, until: now + lasts, seen_at: now, states: states() };
+                    local.lease = Some(lease);
+                }
+            });
+        }
+    }
+
+    /// A settlement may have made room.
+    pub(super) fn forget_denials_of(&self, rules: &Rules, ask: &Ask) {
+        for id in ask.counters.iter().filter_map(|counter| rules.id(ask, counter)) {
+            self.forget_denial(id);
+        }
+    }
+
+    fn forget_denial(&self, id: Id<'_>) {
+        self.table.with(id, |local| {
+            local.denial = None;
+            Some(())
+        });
+    }
+}
+
+// === impl Ask ===
+
+impl Ask {
+    pub(super) fn is_fast(&self) -> bool {
+        self.counters.iter().any(|counter| counter.quota.algorithm == Algorithm::Fast)
+    }
+}
