@@ -11,4 +11,4 @@ mod redis;
 pub use eventually::{Verdict, eventually};
 pub use fault_proxy::FaultProxy;
 pub use postgres::PostgresServer;
-pub use redis::{Fsync, RedisCluster, RedisServer, RedisServerBuilder, TlsFiles, find_redis_binary};
+pub use redis::{Fsync, RedisCluster, RedisSentinels, RedisServer, RedisServerBuilder, TlsFiles, find_redis_binary};

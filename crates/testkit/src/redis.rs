@@ -6,6 +6,7 @@ mod cluster;
 mod container;
 mod resp;
 mod running;
+mod sentinels;
 mod tls_front;
 
 use std::{
@@ -24,6 +25,7 @@ use tokio::sync::OnceCell;
 pub use binary::find_redis_binary;
 pub use builder::{Fsync, RedisServerBuilder, TlsFiles};
 pub use cluster::RedisCluster;
+pub use sentinels::RedisSentinels;
 
 use self::{
     running::{Recipe, Running},

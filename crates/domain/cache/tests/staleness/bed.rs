@@ -2,7 +2,7 @@
 
 use std::{fs, time::Duration};
 
-use trackside_testkit::{RedisServer, eventually};
+use trackside_testkit::{RedisSentinels, RedisServer, eventually};
 
 use crate::{
     PATIENCE,
@@ -13,10 +13,9 @@ use crate::{
 pub(crate) struct Bed {
     primary: RedisServer,
     replica: RedisServer,
-    _sentinels: Vec<RedisServer>,
+    sentinels: RedisSentinels,
     /// Where the values come from; nothing happens to it.
     source: RedisServer,
-    url: String,
 }
 
 // === impl Bed ===
@@ -25,28 +24,12 @@ impl Bed {
     pub(crate) async fn start() -> Self {
         let (primary, source) = (RedisServer::start().await.unwrap(), RedisServer::start().await.unwrap());
         let replica = RedisServer::builder().replica_of(&primary).start().await.unwrap();
-        let mut sentinels = Vec::new();
-        for _ in 0..3 {
-            // Long enough that a busy machine does not look like a dead one.
-            let patient = RedisServer::builder().sentinel_of("main", &primary, 2);
-            sentinels.push(patient.option("sentinel", "down-after-milliseconds main 3000").start().await.unwrap());
-        }
-        let agree = || async {
-            let knows = |sentinel: &RedisServer| {
-                let text = sentinel.cli(&["SENTINEL", "MASTER", "main"]);
-                text.contains("num-slaves\n1") && text.contains("num-other-sentinels\n2")
-            };
-            sentinels.iter().all(knows) && replica.cli(&["INFO", "replication"]).contains("master_link_status:up")
-        };
-        eventually(agree, PATIENCE).await;
-        let nodes: Vec<_> = sentinels[1..].iter().map(|it| format!("node=127.0.0.1:{}&", it.port())).collect();
-        let first = sentinels[0].port();
-        let url = format!("redis-sentinel://127.0.0.1:{first}?{}sentinelServiceName=main", nodes.concat());
-        Self { primary, replica, _sentinels: sentinels, source, url }
+        let sentinels = RedisSentinels::start(&primary, &replica).await.unwrap();
+        Self { primary, replica, sentinels, source }
     }
 
     pub(crate) fn role(&self, index: usize, operations: usize) -> Role {
-        let (url, source) = (self.url.clone(), self.source.url());
+        let (url, source) = (self.sentinels.url(), self.source.url());
         Role { index, operations, url, source, folder: self.source.folder().to_owned() }
     }
 

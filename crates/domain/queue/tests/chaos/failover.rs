@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use trackside_queue::{Durability, Error, NewTask};
-use trackside_testkit::{Fsync, RedisServer, eventually};
+use trackside_testkit::{Fsync, RedisSentinels, RedisServer, eventually};
 
 use crate::{
     journal::Event,
@@ -14,12 +14,11 @@ use crate::{
     worker::{KIND, QUICK, Worker},
 };
 
-/// What watches, what follows as a user of its own, and where clients ask.
+/// What watches, and what follows as a user of its own.
 struct Watched {
     primary: RedisServer,
     replica: RedisServer,
-    _sentinels: Vec<RedisServer>,
-    url: String,
+    sentinels: RedisSentinels,
 }
 
 // === impl Watched ===
@@ -30,25 +29,8 @@ impl Watched {
             server().appendonly(Fsync::EverySec).acl("follower on >follow ~* &* +@all").start().await.unwrap();
         let replica = server().replica_of(&primary).option("masteruser", "follower").option("masterauth", "follow");
         let replica = replica.start().await.unwrap();
-        let mut sentinels = Vec::new();
-        for _ in 0..3 {
-            // Long enough that a busy machine does not look like a dead one.
-            let patient = RedisServer::builder().sentinel_of("main", &primary, 2);
-            let patient = patient.option("sentinel", "down-after-milliseconds main 3000");
-            sentinels.push(patient.start().await.unwrap());
-        }
-        let agree = || async {
-            let knows = |sentinel: &RedisServer| {
-                let text = sentinel.cli(&["SENTINEL", "MASTER", "main"]);
-                text.contains("num-slaves\n1") && text.contains("num-other-sentinels\n2")
-            };
-            sentinels.iter().all(knows) && replica.cli(&["INFO", "replication"]).contains("master_link_status:up")
-        };
-        eventually(agree, PATIENCE).await;
-        let nodes: Vec<_> = sentinels[1..].iter().map(|it| format!("node=127.0.0.1:{}&", it.port())).collect();
-        let first = sentinels[0].port();
-        let url = format!("redis-sentinel://127.0.0.1:{first}?{}sentinelServiceName=main", nodes.concat());
-        Self { primary, replica, _sentinels: sentinels, url }
+        let sentinels = RedisSentinels::start(&primary, &replica).await.unwrap();
+        Self { primary, replica, sentinels }
     }
 }
 
@@ -64,16 +46,16 @@ fn is_primary(server: &RedisServer) -> bool {
 }
 
 /// A row in which the replica has everything, a worker waits, and the queue is paused.
-async fn paused_and_followed(name: &'static str, before: usize) -> (Row, RedisServer, Vec<RedisServer>, Process) {
-    let Watched { primary, replica, _sentinels, url } = Watched::start().await;
-    let row = Row::at(name, primary, url).await;
+async fn paused_and_followed(name: &'static str, before: usize) -> (Row, RedisServer, RedisSentinels, Process) {
+    let Watched { primary, replica, sentinels } = Watched::start().await;
+    let row = Row::at(name, primary, sentinels.url()).await;
     let worker = Role::Work(Worker { places: 4, ..row.worker("one") }).spawn();
     row.produce(&Orders::of(before, QUICK)).await;
     row.drained().await;
     eventually(|| async { row.count(Event::Finished) == before }, PATIENCE).await;
     row.queues.pause(&row.queue).await.unwrap();
     eventually(|| async { offset(&replica) == offset(&row.server) }, PATIENCE).await;
-    (row, replica, _sentinels, worker)
+    (row, replica, sentinels, worker)
 }
 
 /// The replica is not let in any more, and falls behind.

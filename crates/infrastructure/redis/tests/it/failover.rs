@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use trackside_core::ErrorKind;
 use trackside_redis::{Command, Config, PubSubEvent, Reply, Script};
-use trackside_testkit::{RedisCluster, RedisServer, eventually};
+use trackside_testkit::{RedisCluster, RedisSentinels, RedisServer, eventually};
 
 use crate::support::{PATIENCE, connected, recovered, touch};
 
@@ -15,23 +15,8 @@ const AGREEMENT: Duration = Duration::from_secs(60);
 async fn after_a_failover_writes_go_to_the_new_primary() {
     let primary = RedisServer::start().await.unwrap();
     let replica = RedisServer::builder().replica_of(&primary).start().await.unwrap();
-    let mut sentinels = Vec::new();
-    for _ in 0..3 {
-        sentinels.push(RedisServer::builder().sentinel_of("main", &primary, 2).start().await.unwrap());
-    }
-    let agreed = || async {
-        let seen = |sentinel: &RedisServer| sentinel.cli(&["SENTINEL", "MASTER", "main"]);
-        sentinels.iter().all(|sentinel| {
-            let text = seen(sentinel);
-            text.contains("num-slaves\n1") && text.contains("num-other-sentinels\n2")
-        }) && replica.cli(&["INFO", "replication"]).contains("master_link_status:up")
-    };
-    eventually(agreed, AGREEMENT).await;
-    let [one, two, three] = [0, 1, 2].map(|index| sentinels[index].port());
-    let url = format!(
-        "redis-sentinel://127.0.0.1:{one}?node=127.0.0.1:{two}&node=127.0.0.1:{three}&sentinelServiceName=main"
-    );
-    let redis = connected(Config::new(url.parse().unwrap())).await;
+    let sentinels = RedisSentinels::start(&primary, &replica).await.unwrap();
+    let redis = connected(Config::new(sentinels.url().parse().unwrap())).await;
     touch(&redis).await.unwrap();
     let mut subscription = redis.subscribe(vec!["news".to_owned()]).unwrap();
     subscription.ready().await.unwrap();
