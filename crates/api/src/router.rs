@@ -85,6 +85,7 @@ fn resources() -> Vec<OpenApiRouter<ApiState>> {
         routes::projects::routes(),
         // Rate limits.
         routes::limits::routes(),
+        routes::limit_policies::routes(),
         routes::limit_overrides::routes(),
         // Agents and the brake.
         routes::agents::routes(),

@@ -13,6 +13,7 @@ pub(crate) mod job_outputs;
 pub(crate) mod jobs;
 pub(crate) mod lease;
 pub(crate) mod limit_overrides;
+pub(crate) mod limit_policies;
 pub(crate) mod limits;
 pub(crate) mod login;
 pub(crate) mod metrics;

@@ -2,24 +2,20 @@
 -- Laws: R-L2 limit, R-L4 retry, R-L6 one settlement.
 -- KEYS, ARGV and Returns: as of the script it is a part of.
 -- Bound: one read and one write of 42 bytes.
-local window = {}
+local window, LAYOUT = {}, '>I6I4I4I4I4I4I4I4I4I4'
 meters.window = window
-local LAYOUT = '>I6I4I4I4I4I4I4I4I4I4'
 
--- The part a moment is in, and how much of it is over in eighths of a millisecond. A clock that was set back stands at the
--- beginning of the newest part.
+-- The part of now, and how much of it is over in eighths of a millisecond. A clock set back stands where the newest began.
 function window.load(c)
   c.part, c.over = math.floor(now * 8 / c.window), now * 8 % c.window
   local stored = redis.call('GET', c.key)
   local all = stored and { struct.unpack(LAYOUT, stored) } or { c.part, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
   if c.part < all[1] then c.part, c.over = all[1], 0 end
-  local shift = c.part - all[1]
-  c.counts = {}
-  for i = 1, 9 do c.counts[i] = i > shift and all[i - shift + 1] or 0 end
+  for _ = 1, math.min(9, c.part - all[1]) do table.insert(all, 2, 0) end
+  c.counts = { unpack(all, 2, 10) }
 end
 
--- What was taken in the newest parts.
-local function first(c, n)
+local function sum_of_newest(c, n)
   local sum = 0
   for i = 1, n do sum = sum + c.counts[i] end
   return sum
@@ -28,7 +24,7 @@ end
 function window.wait(c)
   if c.units > c.limit then return -1 end
   for later = 0, 8 do
-    local room, oldest = c.limit - c.units - first(c, 8 - later), c.counts[9 - later]
+    local room, oldest = c.limit - c.units - sum_of_newest(c, 8 - later), c.counts[9 - later]
     if room >= 0 then
       -- Of the oldest, what is beyond the room must have left the window.
       local over = later == 0 and c.over or 0
@@ -40,8 +36,8 @@ function window.wait(c)
 end
 
 local function save(c)
-  local stored, ends = struct.pack(LAYOUT, c.part, unpack(c.counts)), math.ceil((c.part + 9) * c.window / 8) - now
-  redis.call('SET', c.key, stored, 'PX', int(ends))
+  local ends = math.ceil((c.part + 9) * c.window / 8)
+  redis.call('SET', c.key, struct.pack(LAYOUT, c.part, unpack(c.counts)), 'PX', int(ends - now))
 end
 
 function window.add(c, units)
@@ -58,7 +54,7 @@ function window.give_back(c, part, units)
 end
 
 function window.room(c)
-  local taken, i = first(c, 8) + math.ceil(c.counts[9] * (c.window - c.over) / c.window), 1
+  local taken, i = sum_of_newest(c, 8) + math.ceil(c.counts[9] * (c.window - c.over) / c.window), 1
   while i < 10 and c.counts[i] == 0 do i = i + 1 end
   return math.max(0, c.limit - taken), i < 10 and math.ceil((c.part + 10 - i) * c.window / 8) - now or 0
 end
