@@ -17,6 +17,10 @@ pub struct ApiConfig {
     pub max_body_bytes: usize,
     /// How long a request may take until its answer begins. Streams and long polls are not cut by it.
     pub request_timeout: Duration,
+    /// How long the body of a request may take to arrive.
+    pub body_timeout: Duration,
+    /// Requests that are worked on at once; health, the brake, metrics and waiting leases are not counted.
+    pub max_in_flight: usize,
     /// The longest wait that `wait_ms` of a lease request may ask for; a longer one is cut to it.
     pub max_lease_wait: Duration,
     /// The time between two comments on an idle event stream; proxies cut what is silent for a minute.
@@ -31,7 +35,7 @@ pub struct ApiConfig {
     pub allowed_hosts: AllowedHosts,
     /// Whether clients reach the service over TLS.
     pub tls: bool,
-    /// Origins (`https://console.example.org`) whose pages may change something, besides the service's own.
+    /// Origins (`https://console.example.org`) whose pages may read answers and change something, besides the service's own.
     pub allowed_origins: Vec<String>,
     /// What clients are told of rate limits.
     pub limit_fields: Fields,
@@ -67,6 +71,8 @@ impl Default for ApiConfig {
         Self {
             max_body_bytes: 4 * 1024 * 1024,
             request_timeout: Duration::from_secs(30),
+            body_timeout: Duration::from_secs(20),
+            max_in_flight: 1_024,
             max_lease_wait: Duration::from_secs(30),
             heartbeat: Duration::from_secs(12),
             reconnect_after: Duration::from_secs(2),

@@ -7,6 +7,7 @@ mod drain;
 mod entries;
 mod error;
 mod extract;
+mod listener;
 mod metrics;
 mod middleware;
 mod openapi;
@@ -23,6 +24,7 @@ mod wire;
 
 pub use access::{Access, ApiKey, ApiKeyId, ApiKeyRecord, ApiKeySecret, Binding, InvalidKey, KeyRing, Scope};
 pub use config::{AllowedHosts, ApiConfig};
+pub use listener::{ListenerConfig, serve};
 pub use router::{openapi_document, router};
 pub use state::{ApiState, BuildInfo, MetricsSource, RedisView, StoreInfo, StoreKind};
 pub use webhooks::{WebhookScheme, WebhookSource, WebhookSources};

@@ -55,8 +55,18 @@ pub(crate) struct Server {
     /// Empty means that no keys are asked for.
     pub(crate) api_keys_file: PathBuf,
     pub(crate) allowed_hosts: Vec<String>,
+    /// Origins whose pages may call the service.
     pub(crate) allowed_origins: Vec<String>,
+    /// Empty, as the next one, means without TLS.
+    pub(crate) tls_cert_file: PathBuf,
+    pub(crate) tls_key_file: PathBuf,
     pub(crate) request_timeout_ms: u64,
+    pub(crate) header_timeout_ms: u64,
+    pub(crate) body_timeout_ms: u64,
+    pub(crate) write_timeout_ms: u64,
+    pub(crate) max_header_bytes: usize,
+    pub(crate) max_connections: usize,
+    pub(crate) max_in_flight: usize,
     pub(crate) max_body_bytes: usize,
     pub(crate) heartbeat_ms: u64,
     pub(crate) drain_ms: u64,
@@ -175,6 +185,11 @@ pub(crate) enum LogFormat {
 // === impl Server ===
 
 impl Server {
+    /// Whether clients speak TLS.
+    pub(crate) fn speaks_tls(&self) -> bool {
+        !self.tls_cert_file.as_os_str().is_empty()
+    }
+
     /// Whether callers need an API key.
     pub(crate) fn asks_for_keys(&self) -> bool {
         !self.api_keys_file.as_os_str().is_empty()

@@ -14,7 +14,8 @@ use crate::{
     config::{self, Config, Overrides},
     failure::Failure,
     program::Program,
-    serve, shutdown, telemetry, wiring,
+    serve::{self, Door},
+    shutdown, telemetry, wiring,
 };
 
 /// Runs the show. Settings of the environment are left out on purpose: the demo is the same everywhere.
@@ -30,7 +31,8 @@ pub(crate) async fn run(args: &DemoArgs) -> Result<(), Failure> {
     let program = Program::start(&config, parts, &stop)?;
     let metrics = Arc::new(telemetry::Metrics(telemetry.metrics()));
     let served = async {
-        let served = serve::http(&config, program.parts(), Access::Anyone, metrics, listener, &stop).await;
+        let served =
+            serve::http(&config, program.parts(), Access::Anyone, metrics, Door { listener, tls: None }, &stop).await;
         stop.cancel();
         served
     };

@@ -6,7 +6,6 @@ use std::{
     io::Write as _,
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, SystemTime},
 };
 
 use anyhow::{Context, ensure};
@@ -15,8 +14,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use trackside_api::{Access, ApiKeyRecord, KeyRing};
 
-/// How often a running service looks whether the file has changed.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+use crate::files;
 
 const HEADING: &str = "\
 # API keys of Trackside: hashes only, the keys themselves are told once. Written by `trackside token create | revoke`; a
@@ -42,9 +40,6 @@ struct Contents {
     #[serde(default)]
     key: Vec<ApiKeyRecord>,
 }
-
-/// What tells one version of the file from the next.
-type Stamp = Option<(SystemTime, u64, u64)>;
 
 // === impl KeysFile ===
 
@@ -113,12 +108,6 @@ impl KeysFile {
         let (access, keys) = Access::by_keys(self.ring()?);
         Ok((access, Follower { file: self, keys }))
     }
-
-    fn stamp(&self) -> Stamp {
-        use std::os::unix::fs::MetadataExt as _;
-        let meta = fs::metadata(&self.path).ok()?;
-        Some((meta.modified().ok()?, meta.ino(), meta.len()))
-    }
 }
 
 // === impl Follower ===
@@ -126,26 +115,19 @@ impl KeysFile {
 impl Follower {
     /// Brings every change of the file to the service until `end`. A file that cannot be used leaves the keys as they are.
     pub(crate) async fn run(self, end: CancellationToken) {
-        // The first look reads it again: it may have changed between its first reading and now.
-        let mut seen = None;
-        while end.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
-            let now = self.file.stamp();
-            if now == seen {
-                continue;
+        let Self { file, keys } = self;
+        files::on_change(vec![file.path.clone()], end, || match file.ring() {
+            Ok(ring) => {
+                let count = ring.len();
+                tracing::info!(keys.count = count, "the API keys were read again: {count}");
+                keys.send_replace(Arc::new(ring));
             }
-            seen = now;
-            match self.file.ring() {
-                Ok(ring) => {
-                    let count = ring.len();
-                    tracing::info!(keys.count = count, "the API keys were read again: {count}");
-                    self.keys.send_replace(Arc::new(ring));
-                }
-                Err(error) => {
-                    let error = format!("{error:#}");
-                    tracing::error!(error, "the API keys cannot be read; those that were known stay in force");
-                }
+            Err(error) => {
+                let error = format!("{error:#}");
+                tracing::error!(error, "the API keys cannot be read; those that were known stay in force");
             }
-        }
+        })
+        .await;
     }
 }
 

@@ -1,12 +1,13 @@
 //! `trackside serve`: the HTTP service, and a worker in the same process.
 
-use std::{future::IntoFuture, net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use async_trait::async_trait;
 use tokio::{net::TcpListener, time::timeout};
-use tokio_util::sync::CancellationToken;
-use trackside_api::{Access, AllowedHosts, ApiConfig, ApiState, BuildInfo, MetricsSource, RedisView};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use trackside_api::{Access, AllowedHosts, ApiConfig, ApiState, BuildInfo, ListenerConfig, MetricsSource, RedisView};
 use trackside_core::{HealthCheck, Timestamp};
 use trackside_redis::{RedisService, ServerInfo};
 
@@ -16,11 +17,19 @@ use crate::{
     keys_file::{Follower, KeysFile},
     program::Program,
     shutdown, startup_log, telemetry,
+    tls::Certificate,
     wiring::{self, Parts},
 };
 
 /// How much longer than the drain the HTTP side may take to close its connections.
 const CLOSE_GRACE: Duration = Duration::from_secs(2);
+
+/// Where clients come in.
+pub(crate) struct Door {
+    pub(crate) listener: TcpListener,
+    /// What speaks TLS with them, where somebody does.
+    pub(crate) tls: Option<TlsAcceptor>,
+}
 
 /// Serves until a signal.
 pub(crate) async fn run(loaded: Loaded) -> Result<(), Failure> {
@@ -28,6 +37,8 @@ pub(crate) async fn run(loaded: Loaded) -> Result<(), Failure> {
     let telemetry = telemetry::init(&config)?;
     let parts = wiring::assemble(&config).await?;
     let (access, follower) = access(&config).map_err(Failure::settings)?;
+    let certificate = certificate(&config).map_err(Failure::settings)?;
+    let tls = certificate.as_ref().map(Certificate::acceptor);
     let listener = listen(config.server.listen).await?;
     let address = listener.local_addr().context("the address that is listened on")?;
     let stop = CancellationToken::new();
@@ -36,13 +47,18 @@ pub(crate) async fn run(loaded: Loaded) -> Result<(), Failure> {
     startup_log::serve(&config, &parts, address);
     let program = Program::start(&config, parts, &stop)?;
     let metrics = Arc::new(telemetry::Metrics(telemetry.metrics()));
-    let following = follower.map(|follower| tokio::spawn(follower.run(stop.clone())));
-    let served = http(&config, program.parts(), access, metrics, listener, &stop).await;
+    let followers = TaskTracker::new();
+    if let Some(follower) = follower {
+        followers.spawn(follower.run(stop.clone()));
+    }
+    if let Some(certificate) = certificate {
+        followers.spawn(certificate.follow(stop.clone()));
+    }
+    let served = http(&config, program.parts(), access, metrics, Door { listener, tls }, &stop).await;
     // The service may have ended by itself; the rest follows it.
     stop.cancel();
-    if let Some(following) = following {
-        following.await.context("the follower of the API keys")?;
-    }
+    followers.close();
+    followers.wait().await;
     program.end().await;
     telemetry::end(telemetry).await;
     Ok(served?)
@@ -60,6 +76,15 @@ fn access(config: &Config) -> anyhow::Result<(Access, Option<Follower>)> {
     Ok((access, Some(follower)))
 }
 
+/// The certificate, where there is one.
+///
+/// # Errors
+/// When it cannot be used: a service that should speak TLS never starts without.
+fn certificate(config: &Config) -> anyhow::Result<Option<Certificate>> {
+    let server = &config.server;
+    server.speaks_tls().then(|| Certificate::read(&server.tls_cert_file, &server.tls_key_file)).transpose()
+}
+
 /// Binds the address.
 pub(crate) async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address)
@@ -73,12 +98,12 @@ pub(crate) async fn http(
     parts: &Parts,
     access: Access,
     metrics: Arc<dyn MetricsSource>,
-    listener: TcpListener,
+    door: Door,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     let router = trackside_api::router(state(config, parts, access, metrics, stop)?);
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let server = axum::serve(listener, service).with_graceful_shutdown(stop.clone().cancelled_owned()).into_future();
+    let limits = listener_config(config);
+    let server = trackside_api::serve(door.listener, door.tls, router, &limits, stop);
     tokio::pin!(server);
     tokio::select! {
         ended = &mut server => return ended.context("the HTTP service ended"),
@@ -130,12 +155,26 @@ pub(crate) fn state(
     })
 }
 
+fn listener_config(config: &Config) -> ListenerConfig {
+    let server = &config.server;
+    ListenerConfig {
+        header_timeout: Duration::from_millis(server.header_timeout_ms),
+        max_header_bytes: server.max_header_bytes,
+        write_timeout: Duration::from_millis(server.write_timeout_ms),
+        max_connections: server.max_connections,
+    }
+}
+
 fn api_config(config: &Config, asks_for_keys: bool) -> anyhow::Result<ApiConfig> {
     let server = &config.server;
     let also = server.allowed_hosts.clone();
     Ok(ApiConfig {
         max_body_bytes: server.max_body_bytes,
         request_timeout: Duration::from_millis(server.request_timeout_ms),
+        body_timeout: Duration::from_millis(server.body_timeout_ms),
+        max_in_flight: server.max_in_flight,
+        tls: server.speaks_tls(),
+        allowed_origins: server.allowed_origins.clone(),
         heartbeat: Duration::from_millis(server.heartbeat_ms),
         scale_up_above: config.monitor.scale_up_above,
         scale_down_below: config.monitor.scale_down_below,

@@ -11,8 +11,10 @@ pub(crate) fn serve(config: &Config, parts: &Parts, address: SocketAddr) {
     if config.server.asks_for_keys() {
         let file = config.server.api_keys_file.display().to_string();
         tracing::info!(keys.file = file, "callers need an API key of {file}");
-        if !address.ip().is_loopback() {
-            tracing::warn!("keys travel in the clear: let a proxy in front of the service speak TLS");
+        if !address.ip().is_loopback() && !config.server.speaks_tls() {
+            tracing::warn!(
+                "keys travel in the clear: name a certificate (server.tls_cert_file), or let a proxy in front speak TLS"
+            );
         }
     } else if !address.ip().is_loopback() {
         tracing::warn!(
@@ -20,7 +22,8 @@ pub(crate) fn serve(config: &Config, parts: &Parts, address: SocketAddr) {
             "listening beyond loopback without credentials: whoever reaches this address may run tools"
         );
     }
-    let url = format!("http://{address}");
+    let scheme = if config.server.speaks_tls() { "https" } else { "http" };
+    let url = format!("{scheme}://{address}");
     tracing::info!(
         http.url = url,
         docs = format!("{url}/docs"),

@@ -32,6 +32,8 @@ pub(crate) enum ProblemKind {
     DurabilityUnavailable,
     DurabilityNotReached,
     RequestTimeout,
+    BodyTooSlow,
+    Overloaded,
     ShuttingDown,
     /// A status that a layer below answered without saying more.
     Plain(StatusCode),
@@ -41,7 +43,7 @@ pub(crate) enum ProblemKind {
 
 impl ProblemKind {
     /// Every kind that has a page.
-    pub(crate) const ALL: [Self; 28] = [
+    pub(crate) const ALL: [Self; 30] = [
         Self::MalformedJson,
         Self::MalformedWebhook,
         Self::Unauthorized,
@@ -69,6 +71,8 @@ impl ProblemKind {
         Self::DurabilityUnavailable,
         Self::DurabilityNotReached,
         Self::RequestTimeout,
+        Self::BodyTooSlow,
+        Self::Overloaded,
         Self::ShuttingDown,
     ];
 
@@ -253,6 +257,19 @@ impl ProblemKind {
                 "The request took too long",
                 "It was given up. Whether it had its effect is unknown: repeating it does no harm, except that a task or a \
                  job is then asked for twice. With an Idempotency-Key it is not.",
+            ),
+            Self::BodyTooSlow => (
+                "body-too-slow",
+                StatusCode::REQUEST_TIMEOUT,
+                "The body took too long to arrive",
+                "The request had no effect. Send the whole body at once, or less of it.",
+            ),
+            Self::Overloaded => (
+                "overloaded",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The service has too much to do",
+                "The request was refused before anything was done for it. Try again after Retry-After; another instance may \
+                 have room at once.",
             ),
             Self::ShuttingDown => (
                 "shutting-down",

@@ -10,6 +10,8 @@ mod cache;
 mod dead_letters;
 mod dependencies;
 mod documents;
+mod exposure;
+mod headers;
 mod health;
 mod idempotency;
 mod isolation;

@@ -9,8 +9,11 @@ use std::{
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::{CancellationToken, DropGuard};
-use trackside_api::{Access, ApiConfig, ApiState, BuildInfo, MetricsSource, StoreInfo, StoreKind, router};
+use trackside_api::{
+    Access, ApiConfig, ApiState, BuildInfo, ListenerConfig, MetricsSource, StoreInfo, StoreKind, router,
+};
 use trackside_cache::{CacheManager, MemoryCacheStore};
 use trackside_control::{AgentControl, MemoryControlBus};
 use trackside_core::{Clock, SystemClock, Timestamp};
@@ -187,20 +190,28 @@ impl Service {
         Self::with(setup).await
     }
 
-    pub(crate) async fn with(Setup { state, board, data }: Setup) -> Self {
+    pub(crate) async fn with(setup: Setup) -> Self {
+        Self::behind(setup, ListenerConfig::default(), None).await
+    }
+
+    /// A service whose connections have these limits, over TLS when there is something that speaks it.
+    pub(crate) async fn behind(
+        Setup { state, board, data }: Setup,
+        limits: ListenerConfig,
+        tls: Option<TlsAcceptor>,
+    ) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let stop = CancellationToken::new();
         let app = router(state.clone());
-        let stopped = stop.clone().cancelled_owned();
+        let stopped = stop.clone();
         let (control, progress) = (state.control.clone(), state.progress.clone());
         let (control_stop, progress_stop) = (stop.clone(), stop.clone());
         tokio::spawn(Scheduler::new(state.schedules.clone(), SchedulerConfig::default()).run(stop.clone()));
         tokio::spawn(OutboxRelay::new(state.queues.clone()).run(stop.clone()));
         tokio::spawn(async move { control.run(control_stop).await });
         tokio::spawn(async move { progress.run(progress_stop).await });
-        let app = app.into_make_service_with_connect_info::<std::net::SocketAddr>();
-        tokio::spawn(async move { axum::serve(listener, app).with_graceful_shutdown(stopped).await });
+        tokio::spawn(async move { trackside_api::serve(listener, tls, app, &limits, &stopped).await });
         Self { url, state, board, client: Client::new(), _stop: stop.drop_guard(), _data: data }
     }
 

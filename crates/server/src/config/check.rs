@@ -18,6 +18,24 @@ pub(super) fn check(config: &Config) -> anyhow::Result<()> {
          server.allow_insecure = true when something in front of the service checks callers",
         server.listen
     );
+    ensure!(
+        server.tls_cert_file.as_os_str().is_empty() == server.tls_key_file.as_os_str().is_empty(),
+        "server.tls_cert_file and server.tls_key_file go together"
+    );
+    for (key, value) in [
+        ("header_timeout_ms", server.header_timeout_ms),
+        ("body_timeout_ms", server.body_timeout_ms),
+        ("write_timeout_ms", server.write_timeout_ms),
+        ("request_timeout_ms", server.request_timeout_ms),
+    ] {
+        ensure!(value > 0, "server.{key} must be at least 1");
+    }
+    ensure!(server.max_connections > 0, "server.max_connections must be at least 1");
+    ensure!(server.max_in_flight > 0, "server.max_in_flight must be at least 1");
+    for origin in &server.allowed_origins {
+        let is_origin = url::Url::parse(origin).is_ok_and(|url| url.origin().ascii_serialization() == *origin);
+        ensure!(is_origin, "server.allowed_origins: {origin:?} is no origin, such as https://console.example.org");
+    }
     ensure!(worker.concurrency > 0, "worker.concurrency must be at least 1; use --no-worker to run no tasks");
     ensure!((10..=60_000).contains(&scheduler.poll_ms), "scheduler.poll_ms = {}: from 10 to 60000", scheduler.poll_ms);
     ensure!(redis.pool_size > 0, "redis.pool_size must be at least 1");

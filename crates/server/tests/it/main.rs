@@ -16,5 +16,6 @@ mod service;
 mod sessions;
 mod sse;
 mod tls;
+mod tls_certificate;
 mod traces;
 mod workers;
