@@ -1,5 +1,6 @@
 //! The command line.
 
+pub(crate) mod acl;
 pub(crate) mod queue;
 pub(crate) mod token;
 
@@ -37,6 +38,11 @@ pub(crate) enum Command {
     Queue(queue::QueueArgs),
     /// Make, list and revoke API keys.
     Token(token::TokenArgs),
+    /// Print the users that Redis should know.
+    Acl {
+        #[command(subcommand)]
+        command: acl::AclCommand,
+    },
     /// Look at the settings.
     Config {
         #[command(subcommand)]

@@ -83,6 +83,8 @@ pub(crate) struct Redis {
     pub(crate) connect_timeout_ms: u64,
     pub(crate) command_timeout_ms: u64,
     pub(crate) ca_file: PathBuf,
+    pub(crate) cert_file: PathBuf,
+    pub(crate) key_file: PathBuf,
 }
 
 /// `[queue]`

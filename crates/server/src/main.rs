@@ -1,5 +1,7 @@
 //! The `trackside` program: settings, wiring, and the commands. Everything it can do lives in the crates it joins.
 
+mod acl;
+mod acl_command;
 mod alerts;
 mod brake;
 mod cli;
@@ -54,6 +56,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Demo(args) => block_on(demo::run(args)),
         Command::Queue(args) => block_on(queue_command::run(args)),
         Command::Token(args) => token_command::run(args),
+        Command::Acl { command } => acl_command::run(command),
         Command::Config { command } => config_command::run(command),
         Command::Healthcheck(args) => block_on(async { Ok(healthcheck::run(args).await?) }),
         Command::Completions { shell } => {

@@ -174,7 +174,6 @@ fn api_config(config: &Config, asks_for_keys: bool) -> anyhow::Result<ApiConfig>
         body_timeout: Duration::from_millis(server.body_timeout_ms),
         max_in_flight: server.max_in_flight,
         tls: server.speaks_tls(),
-        allowed_origins: server.allowed_origins.clone(),
         heartbeat: Duration::from_millis(server.heartbeat_ms),
         scale_up_above: config.monitor.scale_up_above,
         scale_down_below: config.monitor.scale_down_below,

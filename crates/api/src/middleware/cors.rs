@@ -34,12 +34,13 @@ const TOLD: [HeaderName; 8] = [
     HeaderName::from_static("x-trackside-stale"),
 ];
 
-/// Pages of these origins send their key in a header: cookies are for the pages of the service itself.
+/// Pages of these origins may bring the cookie of a session, where the browser takes them for the same site.
 pub(crate) fn layer(origins: &[String]) -> Option<CorsLayer> {
     let origins: Vec<HeaderValue> = origins.iter().filter_map(|origin| origin.parse().ok()).collect();
     (!origins.is_empty()).then(|| {
         CorsLayer::new()
             .allow_origin(AllowOrigin::list(origins))
+            .allow_credentials(true)
             .allow_methods(METHODS)
             .allow_headers(ASKED)
             .expose_headers(TOLD)

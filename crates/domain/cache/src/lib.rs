@@ -36,7 +36,7 @@ pub use memory::MemoryCacheStore;
 pub use policy::{Freshness, Policy};
 pub use ready::{ProjectCache, SearchCache, TOOL_REGISTRY};
 #[cfg(feature = "redis")]
-pub use redis::RedisCacheStore;
+pub use redis::{RedisCacheStore, key_patterns};
 pub use store::{CacheStore, Claim, Condition, Found, Lookup, SweepCursor, SweepPage, TOMBSTONE, Writer, Written};
 pub use typed::TypedCache;
 #[cfg(feature = "axum")]

@@ -30,6 +30,7 @@ use futures::future::try_join_all;
 use tokio::time::Instant;
 use trackside_redis::{Arg, Command, RedisService, Reply, Script};
 
+pub use self::keys::key_patterns;
 use self::{
     clock::Clocks,
     keys::Keys,

@@ -26,7 +26,7 @@ pub use manager::{AgentControl, Paused};
 pub use memory::MemoryControlBus;
 pub use message::{Channel, Message};
 #[cfg(feature = "redis")]
-pub use redis::RedisControlBus;
+pub use redis::{RedisControlBus, key_patterns};
 pub use state::{AgentState, AgentStatus, BrakeScope, BrakeState, PauseReceipt, PauseRequest, ResumeReceipt};
 pub use store::{Brakes, BusFeed, BusSignal, ControlBus, Engaged, Release, Released};
 pub use verify::{StopOutcome, StopReport, Verification};

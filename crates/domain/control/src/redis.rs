@@ -12,6 +12,7 @@ use serde_json::Value;
 use trackside_core::{Timestamp, UserId};
 use trackside_redis::{Command, RedisService, Reply, Script};
 
+pub use self::keys::key_patterns;
 use self::{keys::Keys, record::Record};
 use crate::{
     AgentStatus, BrakeScope, BrakeState, Brakes, BusFeed, Channel, ControlBus, Engaged, Error, PauseRequest, Release,

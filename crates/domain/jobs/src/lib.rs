@@ -35,7 +35,7 @@ pub use manifest::{
     ToolManifest,
 };
 #[cfg(feature = "redis")]
-pub use redis::{RedisJobStatusStore, RedisJobUpdates};
+pub use redis::{RedisJobStatusStore, RedisJobUpdates, key_patterns};
 pub use registry::{ManifestProblem, Tool, ToolInfo, ToolRegistry};
 pub use runner::{
     JobFolders, JobOutput, LineLimits, OutputLimits, Run, RunEnd, RunEvent, RunReport, Runner, RunnerConfig, Stream,

@@ -9,6 +9,7 @@ use futures::{StreamExt, stream, stream::BoxStream};
 use trackside_core::{ErrorKind, TaskId, WorkerId};
 use trackside_redis::{Command, PubSubEvent, RedisService, Subscription};
 
+pub use self::keys::key_patterns;
 use crate::{Error, JobRecord, JobStatusStore, JobUpdate, JobUpdateEvent, JobUpdates, MemoryJobUpdates};
 
 /// The state of recent jobs at `job:{job_id}:status`.

@@ -29,5 +29,5 @@ pub use memory::MemoryProgressStore;
 pub use operation::{FinalStatus, NewOperation, Snapshot, Status, StepSnapshot, StepSpec, Update};
 
 #[cfg(feature = "redis")]
-pub use redis::RedisProgressStore;
+pub use redis::{RedisProgressStore, key_patterns};
 pub use store::{Append, Appended, Head, LiveFeed, LiveSignal, MAX_FRAMES, ProgressStore, WriterId};

@@ -21,6 +21,7 @@ use bytes::Bytes;
 use trackside_core::Timestamp;
 use trackside_redis::{Command, RedisService, Reply, Script};
 
+pub use self::keys::key_patterns;
 use self::{
     frame::{Entry, payload},
     hub::Hub,

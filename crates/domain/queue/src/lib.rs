@@ -57,16 +57,16 @@ pub use processor::{
     handler_fn,
 };
 #[cfg(feature = "redis")]
-pub use redis::RedisQueueStore;
+pub use redis::{RedisQueueStore, key_patterns};
 pub use relay::OutboxRelay;
 pub use repair::{InvalidCursor, RepairCursor, RepairPage};
 pub use retry::RetryPolicy;
-#[cfg(feature = "redis")]
-pub use schedule::RedisScheduleStore;
 pub use schedule::{
     CatchUp, ClaimedSchedules, MAX_CATCH_UP, MemoryScheduleStore, RunLog, Schedule, ScheduleOptions, ScheduleRecord,
     ScheduleRun, ScheduleStatus, ScheduleStore, Scheduler, SchedulerConfig, Schedules, Slot, When,
 };
+#[cfg(feature = "redis")]
+pub use schedule::{RedisScheduleStore, schedule_key_patterns};
 pub use stats::QueueStats;
 pub use step::{EndedAttempt, Order, Outcome, Renewal, Renewed, Settled, Settlement, Step, StepReply};
 pub use store::{MAX_BATCH, PeekedTask, QueueStore};

@@ -41,6 +41,7 @@ use tokio_util::{
 use trackside_core::{QueueName, TaskId};
 use trackside_redis::{Command, RedisService, Reply};
 
+pub use self::keys::key_patterns;
 use self::{
     bell::Bell,
     call::{Call, failed},

@@ -19,7 +19,7 @@ use trackside_core::{QueueName, ScheduleName, TaskId, Timestamp, UserId};
 
 pub(crate) use self::calendar::Calendar;
 #[cfg(feature = "redis")]
-pub use self::redis::RedisScheduleStore;
+pub use self::redis::{RedisScheduleStore, schedule_key_patterns};
 pub use self::{
     manager::Schedules,
     memory::MemoryScheduleStore,

@@ -28,7 +28,7 @@ pub use manager::{PolicyStats, RateLimiter};
 pub use memory::MemoryRateLimitStore;
 pub use policy::{Dimension, Limit, LimitName, Outage, Policy, PolicyName, Quota, Unit};
 #[cfg(feature = "redis")]
-pub use redis::RedisRateLimitStore;
+pub use redis::{RedisRateLimitStore, key_patterns};
 pub use reservation::{Reservation, ReservationId, Settlement};
 pub use store::{
     Answer, Ask, Counter, CounterState, Group, MAX_OVERRIDES, Mode, RateLimitStore, Shared, Target, Verdict,

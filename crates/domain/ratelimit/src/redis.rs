@@ -19,6 +19,7 @@ use bytes::Bytes;
 use trackside_redis::{RedisService, Reply, Script};
 
 use self::keys::Keys;
+pub use self::keys::key_patterns;
 use crate::{
     Algorithm, Answer, Ask, CounterState, Error, MAX_OVERRIDES, Mode, RateLimitStore, ReservationId, Settlement,
     Shared, Source, Target, Unit, Verdict,

@@ -32,7 +32,7 @@ pub use keyring::{InvalidKey, KeyId, Keyring, SealingKey};
 pub use manager::{Rotated, SessionManager};
 pub use memory::MemorySessionStore;
 #[cfg(feature = "redis")]
-pub use redis::RedisSessionStore;
+pub use redis::{RedisSessionStore, key_patterns};
 pub use session::{Device, NewSession, Session, SessionInfo};
 pub use store::{
     Authority, Creation, Found, Limit, NewRecord, NextSecret, Payload, Record, Rotation, Saved, SessionStore, Summary,

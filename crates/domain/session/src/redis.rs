@@ -16,6 +16,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use trackside_redis::{Command, RedisService, Reply, Script};
 
+pub use self::keys::key_patterns;
 use self::{keys::Keys, record::Answer};
 use crate::{
     Authority, Creation, Error, Found, Limit, NewRecord, NextSecret, Payload, Rotation, Saved, SecretHash, SessionId,

@@ -14,6 +14,54 @@ use std::fmt;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct KeyPrefix(String);
 
+/// The keys and channels of a store, in the patterns of Redis access rules (`~…` and `&…`).
+///
+/// ```
+/// use trackside_core::{KeyPatterns, KeyPrefix};
+/// let patterns = KeyPatterns::of(&KeyPrefix::new("app:"), &["%job:*", "{%*:queue}:*"], &["%job_updates"]);
+/// assert_eq!(patterns.keys, ["app:job:*", "{app:*:queue}:*"]);
+/// assert_eq!(patterns.channels, ["app:job_updates"]);
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeyPatterns {
+    /// Of keys.
+    pub keys: Vec<String>,
+    /// Of channels.
+    pub channels: Vec<String>,
+}
+
+// === impl KeyPatterns ===
+
+impl KeyPatterns {
+    /// These patterns, in which `%` stands for the prefix.
+    #[must_use]
+    pub fn of(prefix: &KeyPrefix, keys: &[&str], channels: &[&str]) -> Self {
+        // A prefix is a text, whatever it would mean in a pattern.
+        let literal: String = prefix.as_str().chars().flat_map(escaped).collect();
+        let filled = |patterns: &[&str]| patterns.iter().map(|pattern| pattern.replacen('%', &literal, 1)).collect();
+        Self { keys: filled(keys), channels: filled(channels) }
+    }
+
+    /// All of these, each pattern once.
+    #[must_use]
+    pub fn all(several: impl IntoIterator<Item = Self>) -> Self {
+        let mut all = Self::default();
+        for Self { keys, channels } in several {
+            all.keys.extend(keys);
+            all.channels.extend(channels);
+        }
+        for patterns in [&mut all.keys, &mut all.channels] {
+            patterns.sort();
+            patterns.dedup();
+        }
+        all
+    }
+}
+
+fn escaped(c: char) -> impl Iterator<Item = char> {
+    matches!(c, '*' | '?' | '[' | ']' | '\\').then_some('\\').into_iter().chain([c])
+}
+
 // === impl KeyPrefix ===
 
 impl KeyPrefix {

@@ -15,6 +15,6 @@ pub use correlation::{CorrelationId, TraceParent};
 pub use error::{ErrorKind, RetryClass};
 pub use health::{ComponentHealth, HealthCheck, HealthStatus};
 pub use ids::TaskId;
-pub use keys::KeyPrefix;
+pub use keys::{KeyPatterns, KeyPrefix};
 pub use names::{InvalidName, QueueName, ScheduleName, UserId, WorkerId};
 pub use timestamp::Timestamp;

@@ -44,6 +44,10 @@ pub(super) fn check(config: &Config) -> anyhow::Result<()> {
         "redis.connect_timeout_ms = {}: from 1 to 5000",
         redis.connect_timeout_ms
     );
+    ensure!(
+        redis.cert_file.as_os_str().is_empty() == redis.key_file.as_os_str().is_empty(),
+        "redis.cert_file and redis.key_file go together"
+    );
     ensure!(redis.command_timeout_ms > 0, "redis.command_timeout_ms must be at least 1");
     ensure!(queue.max_crashes > 0, "queue.max_crashes must be at least 1");
     ensure!(

@@ -33,8 +33,8 @@ const SHORT_NAMES: [(&str, &str); 11] = [
 /// Read by the loader or a command itself, or set for the commands of jobs, and not a setting.
 const NOT_SETTINGS: [&str; 5] =
     ["TRACKSIDE_CONFIG", "TRACKSIDE_URL", "TRACKSIDE_API_KEY", "TRACKSIDE_JOB_ID", "TRACKSIDE_CORRELATION_ID"];
-/// Prefix of what the test suite passes to itself.
-const TEST_PREFIX: &str = "TRACKSIDE_TEST_";
+/// Prefixes of what the test suite passes to itself, and of passwords for `trackside acl print`.
+const NOT_SETTINGS_PREFIXES: [&str; 2] = ["TRACKSIDE_TEST_", "TRACKSIDE_ACL_PASSWORD_"];
 /// Keys whose value may stand in a file, named by the variable with `_FILE` behind it.
 const SECRETS: [&str; 6] = [
     "redis.url",
@@ -68,7 +68,10 @@ pub(super) fn environment_layers(environment: &BTreeMap<String, String>) -> anyh
                 *short == candidate || is_secret(key) && candidate.strip_suffix("_FILE") == Some(*short)
             })
         };
-        if short(name) || NOT_SETTINGS.contains(&name.as_str()) || name.starts_with(TEST_PREFIX) {
+        if short(name)
+            || NOT_SETTINGS.contains(&name.as_str())
+            || NOT_SETTINGS_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        {
             continue;
         }
         let key = name.trim_start_matches("TRACKSIDE_").to_lowercase().replace("__", ".");

@@ -18,7 +18,7 @@ use trackside_queue::{
     RedisScheduleStore, ScheduleStore,
 };
 use trackside_ratelimit::{MemoryRateLimitStore, RateLimitStore, RedisRateLimitStore};
-use trackside_redis::{RedisService, TlsConfig};
+use trackside_redis::{ClientCertificate, RedisService, TlsConfig};
 use trackside_session::{MemorySessionStore, RedisSessionStore, SessionStore};
 
 use crate::config::Config;
@@ -68,7 +68,7 @@ fn connection(config: &Config, url: &SecretString) -> anyhow::Result<Option<Redi
         connect_timeout: Duration::from_millis(config.redis.connect_timeout_ms),
         command_timeout: Duration::from_millis(config.redis.command_timeout_ms),
         prefix: KeyPrefix::new(config.redis.prefix.clone()),
-        tls: TlsConfig { ca_pem: authority(config)?, ..TlsConfig::default() },
+        tls: TlsConfig { ca_pem: authority(config)?, client: presented(config)? },
         ..trackside_redis::Config::new(url.parse().context("redis.url")?)
     };
     Ok(Some(RedisService::start(settings).context("redis")?))
@@ -139,6 +139,18 @@ async fn history(config: &Config) -> anyhow::Result<(Arc<dyn JobHistory>, String
     // The URL may carry a password, so it stays out of the message.
     let history = PostgresJobHistory::connect(url).await.context("cannot open the job history in PostgreSQL")?;
     Ok((Arc::new(history), "PostgreSQL".to_owned()))
+}
+
+/// What is presented to a server that asks for a certificate.
+fn presented(config: &Config) -> anyhow::Result<Option<ClientCertificate>> {
+    let (cert, key) = (&config.redis.cert_file, &config.redis.key_file);
+    if cert.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let cert_pem = std::fs::read(cert).with_context(|| format!("redis.cert_file: cannot read {}", cert.display()))?;
+    let key_pem = std::fs::read_to_string(key);
+    let key_pem = key_pem.with_context(|| format!("redis.key_file: cannot read {}", key.display()))?;
+    Ok(Some(ClientCertificate { cert_pem, key_pem: SecretString::from(key_pem) }))
 }
 
 fn authority(config: &Config) -> anyhow::Result<Option<Vec<u8>>> {

@@ -1,5 +1,6 @@
 //! The program as its users meet it: a real process, over HTTP, on memory stores and on a real Redis.
 
+mod acl;
 mod alerts;
 mod brake;
 mod cli;

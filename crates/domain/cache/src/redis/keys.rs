@@ -13,7 +13,7 @@
 //! A value is what it is, so any client reads it with `GET`, and may write one with `SETEX` or remove it with `DEL`: such a
 //! value has no version and nobody is told of it. The braces around a name keep record and lease in the slot of the value.
 
-use trackside_core::KeyPrefix;
+use trackside_core::{KeyPatterns, KeyPrefix};
 
 use crate::{EntryKey, Tag};
 
@@ -22,6 +22,30 @@ pub(super) struct Keys {
     prefix: KeyPrefix,
     /// Whether the prefix decides the slot of every key by itself.
     is_tagged: bool,
+}
+
+/// The keys and channels of the cache, the ready-made ones included, for access rules.
+#[must_use]
+pub fn key_patterns(prefix: &KeyPrefix) -> KeyPatterns {
+    KeyPatterns::of(
+        prefix,
+        &[
+            "%cache:*",
+            "{%cache:*}:*",
+            "%project:*",
+            "{%project:*}:*",
+            "%tenant:*",
+            "{%tenant:*}:*",
+            "%kb_search:*",
+            "{%kb_search:*}:*",
+            "%tool_registry*",
+            "{%tool_registry}:*",
+            "%job:*",
+            "{%job:*}:*",
+            "%cache_tag:*",
+        ],
+        &["%cache_changes"],
+    )
 }
 
 // === impl Keys ===

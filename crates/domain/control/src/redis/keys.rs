@@ -13,13 +13,23 @@
 //! is written first and is what counts; state and message follow. A process that dies in between leaves an index that every
 //! process reads within seconds, so a pause holds and a resume lets go; whoever looks at the scope next corrects the state.
 
-use trackside_core::{KeyPrefix, UserId};
+use trackside_core::{KeyPatterns, KeyPrefix, UserId};
 
 use crate::{BrakeScope, Channel};
 
 #[derive(Debug, Clone)]
 pub(super) struct Keys {
     prefix: KeyPrefix,
+}
+
+/// The keys and channels of control, for access rules.
+#[must_use]
+pub fn key_patterns(prefix: &KeyPrefix) -> KeyPatterns {
+    KeyPatterns::of(
+        prefix,
+        &["%paused:*", "%agent_brakes", "%agent_status:*", "%agent_reports:*"],
+        &["%agent:pause:*", "%agent:resume:*", "%agent:status:*"],
+    )
 }
 
 // === impl Keys ===

@@ -5,7 +5,13 @@
 //! | `job:{job_id}:status` | string | the job as JSON: `{"job_id", "tool", "status", "progress", …}` | 600 s after it was written last |
 //! | `job_updates` | channel | `{"event", "job_id", "tool", "status", "at", …}` | |
 
-use trackside_core::{KeyPrefix, TaskId};
+use trackside_core::{KeyPatterns, KeyPrefix, TaskId};
+
+/// The keys and channels of jobs, for access rules.
+#[must_use]
+pub fn key_patterns(prefix: &KeyPrefix) -> KeyPatterns {
+    KeyPatterns::of(prefix, &["%job:*:status"], &["%job_updates"])
+}
 
 /// The state of a job.
 pub(super) fn status(prefix: &KeyPrefix, job_id: TaskId) -> String {

@@ -11,13 +11,19 @@
 //! One channel for all operations is enough for some 100 000 updates a second of one server; each process subscribes once,
 //! while it has a stream open.
 
-use trackside_core::KeyPrefix;
+use trackside_core::{KeyPatterns, KeyPrefix};
 
 use crate::ProgressId;
 
 #[derive(Debug, Clone)]
 pub(super) struct Keys {
     prefix: KeyPrefix,
+}
+
+/// The keys and channels of progress, for access rules.
+#[must_use]
+pub fn key_patterns(prefix: &KeyPrefix) -> KeyPatterns {
+    KeyPatterns::of(prefix, &["%progress:*"], &["%progress_updates"])
 }
 
 // === impl Keys ===

@@ -38,7 +38,7 @@
 //! All times are milliseconds since 1970 by the server's clock. Ids are in the short form of
 //! [`TaskId::to_key`](trackside_core::TaskId::to_key). Records are described in `record.rs`.
 
-use trackside_core::{KeyPrefix, QueueName, TaskId, WorkerId};
+use trackside_core::{KeyPatterns, KeyPrefix, QueueName, TaskId, WorkerId};
 
 /// The keys that every script is passed, in the order of `keys.lua`.
 pub(super) const FIXED: usize = 30;
@@ -54,6 +54,12 @@ pub(super) struct QueueKeys {
     /// `{<prefix><queue>:queue}`.
     tag: String,
     fixed: [String; FIXED],
+}
+
+/// The keys and channels of queues and their alerts, for access rules.
+#[must_use]
+pub fn key_patterns(prefix: &KeyPrefix) -> KeyPatterns {
+    KeyPatterns::of(prefix, &["%*:queue", "{%*:queue}:*", "%trackside:queues", "%trackside:alerts"], &["%alerts"])
 }
 
 // === impl QueueKeys ===

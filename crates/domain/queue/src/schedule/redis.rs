@@ -17,6 +17,7 @@ use trackside_core::{ScheduleName, Timestamp};
 use trackside_redis::{Arg, Command, RedisService, Reply, Script};
 
 use self::keys::ScheduleKeys;
+pub use self::keys::schedule_key_patterns;
 use super::{ClaimedSchedules, RunLog, Schedule, ScheduleRecord, ScheduleRun, ScheduleStore, Slot};
 use crate::{Error, limits, limits::check_batch};
 

@@ -11,13 +11,19 @@
 //! A group is a policy, or a policy and what it counts within: `free`, `free:acme`. The counters of a check are in one group, and
 //! a group is in one slot of a Cluster (`docs/adr/0008-the-counters-of-a-policy-share-a-slot.md`).
 
-use trackside_core::KeyPrefix;
+use trackside_core::{KeyPatterns, KeyPrefix};
 
 use crate::{Counter, Group, ReservationId};
 
 #[derive(Debug, Clone)]
 pub(super) struct Keys {
     prefix: KeyPrefix,
+}
+
+/// The keys of rate limits, for access rules.
+#[must_use]
+pub fn key_patterns(prefix: &KeyPrefix) -> KeyPatterns {
+    KeyPatterns::of(prefix, &["%limits:*", "%{limits}:*"], &[])
 }
 
 // === impl Keys ===

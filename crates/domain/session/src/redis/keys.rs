@@ -7,13 +7,19 @@
 //!
 //! A record that is not in the index lets nobody in: it is what is left of a session that was ended with others, and dies of age.
 
-use trackside_core::KeyPrefix;
+use trackside_core::{KeyPatterns, KeyPrefix};
 
 use crate::{SessionId, SessionKey, UserTag};
 
 #[derive(Debug, Clone)]
 pub(super) struct Keys {
     prefix: KeyPrefix,
+}
+
+/// The keys and channels of sessions, for access rules.
+#[must_use]
+pub fn key_patterns(prefix: &KeyPrefix) -> KeyPatterns {
+    KeyPatterns::of(prefix, &["%session:*"], &[])
 }
 
 // === impl Keys ===

@@ -10,11 +10,17 @@
 //! | `S:names` | sorted set | all names with score 0, for lists in order | never: follows the hash |
 //! | `S:revision` | string | the last revision that was given | never: it must not repeat |
 
-use trackside_core::KeyPrefix;
+use trackside_core::{KeyPatterns, KeyPrefix};
 
 /// The keys, in the order of `lib.lua`.
 #[derive(Debug)]
 pub(super) struct ScheduleKeys([String; 4]);
+
+/// The keys and channels of schedules, for access rules.
+#[must_use]
+pub fn schedule_key_patterns(prefix: &KeyPrefix) -> KeyPatterns {
+    KeyPatterns::of(prefix, &["%trackside:schedules", "{%trackside:schedules}:*"], &[])
+}
 
 // === impl ScheduleKeys ===
 
