@@ -150,6 +150,12 @@ pub(crate) struct Jobs {
     pub(crate) max_output_bytes: u64,
     pub(crate) max_total_output_bytes: u64,
     pub(crate) retention_s: u64,
+    /// The limits of each process of a tool; 0 is none.
+    pub(crate) max_cpu_s: u64,
+    pub(crate) max_memory_bytes: u64,
+    pub(crate) max_file_bytes: u64,
+    pub(crate) max_open_files: u64,
+    pub(crate) max_processes: u64,
 }
 
 /// `[history]`

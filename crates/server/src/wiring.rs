@@ -11,7 +11,7 @@ use trackside_api::StoreInfo;
 use trackside_cache::CacheManager;
 use trackside_control::AgentControl;
 use trackside_core::SystemClock;
-use trackside_jobs::{JobDeps, JobService, SearchPath, ToolRegistry};
+use trackside_jobs::{JobDeps, JobService, ResourceLimits, SearchPath, ToolRegistry};
 use trackside_progress::ProgressTracker;
 use trackside_queue::{QueueManager, QueueMonitor, RedisQueueStore, Schedules};
 use trackside_ratelimit::RateLimiter;
@@ -182,5 +182,13 @@ fn jobs_config(config: &Config) -> trackside_jobs::Config {
     jobs.output_retention = Duration::from_secs(config.jobs.retention_s);
     jobs.runner.outputs.file_bytes = config.jobs.max_output_bytes;
     jobs.runner.outputs.total_bytes = config.jobs.max_total_output_bytes;
+    let limit = |value: u64| Some(value).filter(|value| *value > 0);
+    jobs.runner.limits = ResourceLimits {
+        cpu: limit(config.jobs.max_cpu_s).map(Duration::from_secs),
+        memory_bytes: limit(config.jobs.max_memory_bytes),
+        file_bytes: limit(config.jobs.max_file_bytes),
+        open_files: limit(config.jobs.max_open_files),
+        processes: limit(config.jobs.max_processes),
+    };
     jobs
 }

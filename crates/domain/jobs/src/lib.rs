@@ -38,7 +38,8 @@ pub use manifest::{
 pub use redis::{RedisJobStatusStore, RedisJobUpdates, key_patterns};
 pub use registry::{ManifestProblem, Tool, ToolInfo, ToolRegistry};
 pub use runner::{
-    JobFolders, JobOutput, LineLimits, OutputLimits, Run, RunEnd, RunEvent, RunReport, Runner, RunnerConfig, Stream,
+    JobFolders, JobOutput, LineLimits, OutputLimits, ResourceLimits, Run, RunEnd, RunEvent, RunReport, Runner,
+    RunnerConfig, Stream,
 };
 pub use service::{JobDeps, JobPage, JobReceipt, JobService, JobStats, OutputFile, RunRequest};
 pub use status::{JobStatusStore, MemoryJobStatusStore};

@@ -7,10 +7,12 @@
 //!   and left out.
 //! - **R-I3** A tool sees the environment that is documented and nothing of the service's own.
 //! - **R-I4** An output is a regular file inside the run's folder, whatever links the tool made.
+//! - **R-I5** A tool's first instruction runs under its limits (`runner/limits.rs`).
 
 mod folder;
 mod group;
 mod leftovers;
+mod limits;
 mod lines;
 mod outputs;
 mod pump;
@@ -31,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 use trackside_core::{CorrelationId, TaskId, TraceParent};
 
 pub use folder::JobFolders;
+pub use limits::ResourceLimits;
 pub use lines::LineLimits;
 pub use outputs::{JobOutput, OutputLimits};
 
@@ -60,6 +63,8 @@ pub struct RunnerConfig {
     pub lines: LineLimits,
     /// What may be left behind.
     pub outputs: OutputLimits,
+    /// What each process may use of the machine.
+    pub limits: ResourceLimits,
 }
 
 /// Runs tools. Clones share nothing but settings.
@@ -156,6 +161,7 @@ impl RunnerConfig {
             grace: Duration::from_secs(2),
             lines: LineLimits::default(),
             outputs: OutputLimits::default(),
+            limits: ResourceLimits::default(),
         }
     }
 }
@@ -225,9 +231,9 @@ impl Runner {
     }
 
     fn command(&self, run: &Run<'_>, program: &Path, folder: &Path, group: &ProcessGroup) -> Command {
-        let mut command = Command::new(program);
+        let arguments = run.tool.manifest.command.resolved_arguments(&run.tool.folder, run.params);
+        let mut command = self.config.limits.command(program, arguments);
         command
-            .args(run.tool.manifest.command.resolved_arguments(&run.tool.folder, run.params))
             .current_dir(folder)
             .env_clear()
             .env("PATH", self.config.search_path.as_os_str())

@@ -8,4 +8,5 @@ mod shipped_tools;
 mod support;
 
 #[cfg(feature = "redis")]
+mod limits;
 mod on_redis;
