@@ -9,7 +9,9 @@
 mod bench;
 mod chaos;
 mod command;
+mod deny;
 mod docs;
+mod fuzz;
 mod lint;
 mod peers;
 mod provide;
@@ -49,6 +51,10 @@ enum Task {
     Stale(stale::Options),
     /// Hold the service to its OpenAPI document: no 5xx, nothing that is not documented
     Schemathesis(schemathesis::Options),
+    /// Ask the service hostile things, a million times or as often as one likes
+    Fuzz(fuzz::Options),
+    /// Hold the dependencies to deny.toml: advisories, licences, bans and sources
+    Deny(deny::Options),
     /// Build the API documentation of every crate
     Docs(docs::Options),
 }
@@ -63,6 +69,8 @@ fn main() -> ExitCode {
         Task::Chaos(options) => chaos::run(&workspace, &options),
         Task::Stale(options) => stale::run(&workspace, &options),
         Task::Schemathesis(options) => schemathesis::run(&workspace, &options),
+        Task::Fuzz(options) => fuzz::run(&workspace, &options),
+        Task::Deny(options) => deny::run(&workspace, &options),
         Task::Docs(options) => docs::run(&workspace, &options),
     });
     match outcome {

@@ -13,6 +13,7 @@ mod documents;
 mod exposure;
 mod headers;
 mod health;
+mod hostile;
 mod idempotency;
 mod isolation;
 mod jobs;

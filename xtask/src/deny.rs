@@ -1,0 +1,41 @@
+//! `cargo xtask deny`: what the dependencies are, held to `deny.toml`.
+
+use std::process::{Command, Stdio};
+
+use anyhow::bail;
+use clap::Args;
+
+use crate::command;
+use crate::workspace::Workspace;
+
+/// What may be installed.
+#[derive(Debug, Args)]
+#[command(long_about = "\
+Advisories, licences, bans and sources of every dependency, as deny.toml says. cargo-deny is installed with cargo into the \
+target directory when it is not there.")]
+pub(crate) struct Options {
+    /// Use what is installed; never install anything
+    #[arg(long)]
+    no_install: bool,
+}
+
+/// Runs cargo-deny.
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()> {
+    let folder = workspace.target().join("tools/cargo-deny");
+    let own = folder.join("bin/cargo-deny");
+    let installed = Command::new("cargo-deny").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let mut deny = if installed.is_ok_and(|status| status.success()) {
+        Command::new("cargo-deny")
+    } else {
+        if !own.is_file() {
+            if options.no_install {
+                bail!("cargo-deny is not installed: cargo install --locked cargo-deny");
+            }
+            let mut install = command::cargo();
+            install.args(["install", "--locked", "cargo-deny", "--root"]).arg(&folder);
+            command::run(&mut install)?;
+        }
+        Command::new(own)
+    };
+    command::run(deny.current_dir(workspace.root()).args(["--all-features", "check"]))
+}
