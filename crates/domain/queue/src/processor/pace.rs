@@ -40,6 +40,11 @@ pub(super) struct Outage {
     pub(super) retry_at: Option<Instant>,
 }
 
+/// Tasks that one step settles or claims: a store takes as many in one go.
+pub(super) const STEP_TASKS: usize = 64;
+/// What a step costs by itself is little beside so many settlements.
+const SMALLEST_HALF: usize = 16;
+
 /// When settlements that have gathered since `since` should be sent, while `idle` places of `concurrency` are free
 /// besides those that they leave.
 ///
@@ -53,6 +58,13 @@ pub(super) fn flush_at(since: Instant, gathered: usize, idle: usize, concurrency
 /// Settlements that are worth a step beside another one: half of the places, so that two steps take turns.
 pub(super) fn full_step(concurrency: usize) -> usize {
     concurrency.div_ceil(2).clamp(8, FLUSH_COUNT)
+}
+
+/// How many settlements one step takes. When all places end at once, a step for all of them would leave the worker idle while
+/// the store works, and the store while the worker does: two halves take turns, where half is worth a step.
+pub(super) fn largest_step(concurrency: usize) -> usize {
+    let half = concurrency.div_ceil(2);
+    if half < SMALLEST_HALF { STEP_TASKS } else { half.min(STEP_TASKS) }
 }
 
 // === impl ClaimPace ===
@@ -154,6 +166,13 @@ impl Outage {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_steps_take_turns_where_half_of_the_places_is_worth_a_step() {
+        for (places, most) in [(1, 64), (16, 64), (30, 64), (32, 16), (64, 32), (100, 50), (128, 64), (1_000, 64)] {
+            assert_eq!(largest_step(places), most, "{places} places");
+        }
+    }
 
     #[test]
     fn settlements_leave_at_once_unless_every_place_is_busy() {

@@ -21,7 +21,7 @@ use super::{
     ProcessorState, StopReason, TaskProcessor,
     attempt::Ended,
     ledger::Ledger,
-    pace::{ClaimPace, Outage, flush_at, full_step},
+    pace::{ClaimPace, Outage, STEP_TASKS, flush_at, full_step, largest_step},
     settle::{Outbox, Unsettled},
 };
 use crate::{Error, Renewal, Step, StepReply};
@@ -78,8 +78,6 @@ enum Event {
 
 /// Steps that may be on their way at once: while the store works on one, the next is made ready.
 const MAX_STEPS: usize = 3;
-/// Tasks that one step settles or claims: a store takes as many in one go.
-const STEP_TASKS: usize = 64;
 /// How long the loop sleeps when nothing at all is due.
 const IDLE: Duration = Duration::from_secs(60);
 
@@ -265,17 +263,20 @@ impl Worker {
     /// Sends everything that is due, and what may as well come along.
     fn send_step(&mut self, now: Instant) {
         let config = self.processor.queues.config();
-        let (settled, settle) = self.outbox.take(STEP_TASKS, now);
+        let concurrency = self.processor.config.concurrency.get();
+        let (settled, settle) = self.outbox.take(largest_step(concurrency), now);
+        // What is left goes with the next step, which fills the places that it leaves.
+        let most = if self.outbox.len() > 0 { settle.len() } else { STEP_TASKS };
         // Those of a step on its way are being renewed.
         let renewals = if self.steps.is_empty() { self.ledger.renewals(now, config.renew_every) } else { Vec::new() };
         // After a failure the first step claims nothing: if its answer is lost too, no task is leased to nobody.
         let may_claim = self.mode == Mode::Claiming && self.outage.since.is_none() && self.claims.is_open(now);
-        let credits = if may_claim { self.free().saturating_sub(self.reserved()).min(STEP_TASKS) } else { 0 };
+        let credits = if may_claim { self.free().saturating_sub(self.reserved()).min(most) } else { 0 };
         if credits > 0 {
             self.claims.sent(now);
         }
         let worker = self.processor.config.worker_id.clone();
-        let slots = Some(if self.mode == Mode::Claiming { self.processor.config.concurrency.get() } else { 0 });
+        let slots = Some(if self.mode == Mode::Claiming { concurrency } else { 0 });
         let step = Step { settle, renew: renewals.clone(), credits, slots, ..Step::new(worker, config.lease) };
         let sent = Sent { at: now, settled, renewals, credits, orders: self.processor.shared.orders() };
         let (store, queue) = (Arc::clone(self.processor.queues.store()), self.processor.queue.clone());

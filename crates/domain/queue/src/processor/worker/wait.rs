@@ -6,8 +6,8 @@ use futures::future::BoxFuture;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Mode, STEP_TASKS, Sent, Worker};
-use crate::{Error, Step, StepReply};
+use super::{Mode, Sent, Worker};
+use crate::{Error, Step, StepReply, processor::pace::STEP_TASKS};
 
 /// A step that waits until there is something to claim, beside the steps that settle and renew.
 pub(super) struct Waiting {
