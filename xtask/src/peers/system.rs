@@ -63,7 +63,7 @@ pub(crate) const SYSTEMS: &[System] = &[
         language: Language::Ours,
         remaining: "redis.call('HLEN', '{peers:queue}:tasks')",
         pace: Pace { enqueue: [8_000, 40_000, 60_000], drain: [8_000, 40_000, 60_000] },
-        settings: "defaults; pick-up on a runtime of one thread; the status of finished tasks is kept for a day",
+        settings: "defaults; a runtime of one thread; the status of finished tasks is kept for a day",
     },
     System {
         name: "BullMQ",
