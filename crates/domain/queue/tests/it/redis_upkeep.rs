@@ -71,6 +71,28 @@ async fn every_key_expires_or_is_documented_to_stay() {
 }
 
 #[tokio::test]
+async fn a_task_that_completes_after_a_crash_leaves_no_count_of_it() {
+    let (redis, server) = (OnRedis::shared().await, RedisServer::shared().await);
+    let queue = redis.queue();
+    redis.store.enqueue(&queue, &new_tasks(&queue, 1)).await.unwrap();
+    claim(&redis.store, &queue, 1).await;
+    let count = || server.cli(&["HLEN", &redis.tagged(&queue, "crash")]);
+    // Never so long that the queue seems to have stood still.
+    for _ in 0..3 {
+        redis.advance(redis.config.lease / 2).await;
+        claim(&redis.store, &queue, 0).await;
+    }
+    let again = claim(&redis.store, &queue, 1).await.claimed;
+    assert_eq!((again[0].crashes, count().as_str()), (1, "1"));
+    // Until the usual script is tried again.
+    for _ in 0..64 {
+        claim(&redis.store, &queue, 0).await;
+    }
+    redis.store.step(&queue, complete(&again)).await.unwrap();
+    assert_eq!(count(), "0");
+}
+
+#[tokio::test]
 async fn a_queued_task_of_200_bytes_takes_at_most_350_bytes() {
     const TASKS: usize = 20 * MAX_BATCH;
     let (redis, server) = (OnRedis::shared().await, RedisServer::shared().await);

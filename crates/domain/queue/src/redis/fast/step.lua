@@ -10,6 +10,8 @@ local rows, earliest = lease({ id = ids, record = records, line = lines, length 
 many('ZREM', LEASE, done)
 many('HDEL', OWN, done)
 store_finals()
+-- Of an attempt before, whose worker was lost.
+if #done > 0 and redis.call('EXISTS', CRASH) == 1 then redis.call('HDEL', CRASH, unpack(done)) end
 if many('HDEL', TASKS, done) > 0 then redis.call('HINCRBY', META, 'completed', ARGV[7]) end
 -- Noted now and then, as reap.lua does.
 if not last_step or (now - last_step) * 16 > threshold then redis.call('HSET', META, 'last_step', now) end
