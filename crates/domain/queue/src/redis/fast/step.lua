@@ -5,13 +5,15 @@
 -- ARGV: 3 worker, 4 its lease in milliseconds, 5 credits; from 6 on as guard.lua and complete.lua say.
 -- Returns: as step.lua, with 2 instead of missing ids when a task that is next is left to step.lua.
 -- Bound: 64 tasks of each, about 20 commands.
-local rows, earliest = lease({ id = ids, record = records, line = lines, length = lengths, user = users })
+local has_crashes = redis.call('EXISTS', CRASH) == 1
+local rows, earliest = lease({ id = ids, record = records, line = lines, length = lengths, user = users,
+  has_crashes = has_crashes })
 
 many('ZREM', LEASE, done)
 many('HDEL', OWN, done)
 store_finals()
 -- Of an attempt before, whose worker was lost.
-if #done > 0 and redis.call('EXISTS', CRASH) == 1 then redis.call('HDEL', CRASH, unpack(done)) end
+if has_crashes then many('HDEL', CRASH, done) end
 if many('HDEL', TASKS, done) > 0 then redis.call('HINCRBY', META, 'completed', ARGV[7]) end
 -- Noted now and then, as reap.lua does.
 if not last_step or (now - last_step) * 16 > threshold then redis.call('HSET', META, 'last_step', now) end

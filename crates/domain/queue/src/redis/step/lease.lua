@@ -25,7 +25,7 @@ end
 
 local function lease(found)
   local ids, crashed, words, lines, users = found.id, {}, { unpack(found.id) }, nil, nil
-  local format, lengths = string.format, found.length
+  local format, lengths, has_crashes = string.format, found.length, found.has_crashes
   if #ids == 0 then return { 0, ids, crashed, ids } end
   local fence = redis.call('HINCRBY', META, 'fence', #ids) - #ids + 1
   local started = '|' .. string.format('%d', now) .. '|' .. ARGV[3] .. '|'
@@ -42,7 +42,8 @@ local function lease(found)
   if grows then redis.call('ZREM', LEASE, LONG) end
   ids, lines, users = found.id, found.line, found.user
   if #ids == 0 then return { 0, ids, crashed, ids }, now + shortest end
-  local crashes = redis.call('EXISTS', CRASH) == 1 and redis.call('HMGET', CRASH, unpack(ids)) or {}
+  if has_crashes == nil then has_crashes = redis.call('EXISTS', CRASH) == 1 end
+  local crashes = has_crashes and redis.call('HMGET', CRASH, unpack(ids)) or {}
   for i = 1, #ids do
     -- In one piece: each text in between would cost as much as the whole.
     words[i * 2] = format('%d', fence + i - 1) .. started .. (users[i] or '') .. '\n' .. lines[i]
