@@ -9,7 +9,7 @@ use super::QueueManager;
 use crate::{Dependency, Enqueued, Error, Intake, MAX_BATCH, NewTask, Predecessor};
 
 /// Tasks that one call adds, and bytes of their payloads, so that a store holds nobody else up for long.
-const CALL_TASKS: usize = 128;
+const CALL_TASKS: usize = 64;
 const CALL_BYTES: usize = 256 * 1024;
 /// Look-ups of predecessors under way at once.
 const LOOKUPS: usize = 16;

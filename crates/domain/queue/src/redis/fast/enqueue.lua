@@ -4,7 +4,7 @@
 -- ARGV: 3 number of tasks; then their ids, no two of them alike, and the rest of their records; then their levels and their
 --       done buckets, both in runs: the number of runs, then of each what it is and how many of the tasks in their order.
 -- Returns: 1 when all of them are ready now; nothing, and nothing was done, when one was known or the queue has limits.
--- Bound: 128 tasks, about 12 commands.
+-- Bound: 64 tasks, about 12 commands.
 local DONE, count = 7, tonumber(ARGV[3])
 local meta = redis.call('HMGET', META, 'policy', 'kept')
 if meta[1] then return end
