@@ -119,11 +119,21 @@ pub(crate) async fn script_then(
         two(client, keys, [script, (then.name(), words_of(&then))], deadline).await
     };
     let replies = within(deadline, async {
-        match both("EVALSHA", script.sha1()).await? {
-            // Boxed: it is rare, and would be a second time the size of the first.
-            [outcome, _] if is_unknown_script(&outcome) => Box::pin(both("EVAL", script.source())).await,
-            replies => Ok(replies),
+        let replies = both("EVALSHA", script.sha1()).await?;
+        if !is_unknown_script(&replies[0]) {
+            return Ok(replies);
         }
+        // Boxed: it is rare, and would be a second time the size of the first.
+        Box::pin(async {
+            if load(&with_deadline(client, deadline), script, keys).await.is_ok() {
+                let replies = both("EVALSHA", script.sha1()).await?;
+                if !is_unknown_script(&replies[0]) {
+                    return Ok(replies);
+                }
+            }
+            both("EVAL", script.source()).await
+        })
+        .await
     });
     Ok(replies.await?.map(|outcome| outcome.map(reply)))
 }
