@@ -31,6 +31,18 @@ pub(super) struct Call<'k> {
 #[error("the answer is not what the script of this version gives: {0}")]
 struct UnexpectedAnswer(&'static str);
 
+/// Equal neighbours as one: what they are, and how many.
+pub(super) fn runs<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<(T, usize)> {
+    let mut runs: Vec<(T, usize)> = Vec::new();
+    for item in items {
+        match runs.last_mut() {
+            Some((last, length)) if *last == item => *length += 1,
+            _ => runs.push((item, 1)),
+        }
+    }
+    runs
+}
+
 // === impl Call ===
 
 impl<'k> Call<'k> {
@@ -67,13 +79,7 @@ impl<'k> Call<'k> {
 
     /// The buckets of these ids in runs: how many runs there are, then the position of each bucket and its number of ids.
     pub(super) fn bucket_runs(self, ids: impl Iterator<Item = TaskId>) -> Self {
-        let mut runs: Vec<(u64, usize)> = Vec::new();
-        for bucket in ids.map(keys::bucket_of) {
-            match runs.last_mut() {
-                Some((last, length)) if *last == bucket => *length += 1,
-                _ => runs.push((bucket, 1)),
-            }
-        }
+        let runs = runs(ids.map(keys::bucket_of));
         let call = self.arg(runs.len());
         runs.into_iter().fold(call, |call, (bucket, length)| call.position_of(bucket).arg(length))
     }

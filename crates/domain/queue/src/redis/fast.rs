@@ -14,7 +14,7 @@ use trackside_redis::Script;
 
 use super::{
     Inner, Line,
-    call::Call,
+    call::{Call, runs},
     compress, intake, keys, record,
     scripts::{FAST_ENQUEUE, FAST_STEP, SCRIPT_TASKS, STEP},
     step::ATTEMPTS,
@@ -58,6 +58,14 @@ fn is_each_once(ids: impl ExactSizeIterator<Item = TaskId>) -> bool {
     ids.into_iter().all(|id| seen.insert(id))
 }
 
+/// The result of a completion that brings no next task; nothing of any other settlement.
+fn result_alone(settlement: &Settlement) -> Option<&[u8]> {
+    match &settlement.outcome {
+        Outcome::Completed { result, next } if next.is_empty() => Some(result.as_deref().unwrap_or_default()),
+        _ => None,
+    }
+}
+
 // === impl Inner ===
 
 impl Inner {
@@ -77,11 +85,12 @@ impl Inner {
     }
 
     fn fast_step_call<'k>(&self, line: &'k Line, step: &Step) -> Option<(Call<'k>, usize)> {
-        let results = self.results(&step.settle)?;
+        let results: Vec<_> = step.settle.iter().map(result_alone).collect::<Option<_>>()?;
         let ids = step.settle.iter().map(|settlement| settlement.id);
         if !step.renew.is_empty() || !is_each_once(ids) || !line.steps.next() {
             return None;
         }
+        let results = self.pack_unless_all_empty(&results);
         let credits = step.credits.min(SCRIPT_TASKS);
         let mut call = self
             .fast_call(line, keys::FAST_STEP)
@@ -98,23 +107,17 @@ impl Inner {
         Some((if step.tell_attempts { call.arg(ATTEMPTS) } else { call }, credits))
     }
 
-    /// What is kept of completions, none when all of it is empty; nothing when something else than a completion is among
-    /// them.
-    fn results(&self, settlements: &[Settlement]) -> Option<Vec<Vec<u8>>> {
-        let mut results = Vec::with_capacity(settlements.len());
-        for settlement in settlements {
-            let Outcome::Completed { result, next } = &settlement.outcome else { return None };
-            if !next.is_empty() {
-                return None;
-            }
+    /// What is kept of results; none when there is nothing to keep of any.
+    fn pack_unless_all_empty(&self, results: &[&[u8]]) -> Vec<Vec<u8>> {
+        if results.iter().all(|result| result.is_empty()) {
+            return Vec::new();
+        }
+        let pack = |result: &&[u8]| {
             let mut stored = Vec::new();
-            compress::pack(&mut stored, result.as_deref().unwrap_or_default(), self.config.compress_above);
-            results.push(stored);
-        }
-        if results.iter().all(Vec::is_empty) {
-            results.clear();
-        }
-        Some(results)
+            compress::pack(&mut stored, result, self.config.compress_above);
+            stored
+        };
+        results.iter().map(pack).collect()
     }
 
     fn fast_call<'k>(&self, line: &'k Line, keys: usize) -> Call<'k> {
@@ -144,11 +147,9 @@ impl Inner {
         for task in tasks {
             call = call.arg(intake::record(task, &self.config)?);
         }
-        let levels = tasks.chunk_by(|a, b| a.options.priority == b.options.priority);
-        call = call.arg(levels.clone().count());
-        for (first, run) in levels.filter_map(|run| run.first().zip(Some(run))) {
-            call = call.arg(record::level_letter(first.options.priority)).arg(run.len());
-        }
+        let levels = runs(tasks.iter().map(|task| task.options.priority));
+        call = call.arg(levels.len());
+        call = levels.into_iter().fold(call, |call, (level, length)| call.arg(record::level_letter(level)).arg(length));
         call = call.bucket_runs(tasks.iter().map(|task| task.id));
         let is_taken = !call.run(self, &FAST_ENQUEUE).await?.is_nil();
         if !is_taken {
