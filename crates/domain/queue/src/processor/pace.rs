@@ -5,8 +5,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 use trackside_resilience::{Backoff, BackoffConfig, Jitter};
 
-/// Settlements that are worth a step of their own, however many places there are.
-const FLUSH_COUNT: usize = 64;
+/// Tasks that one step settles or claims, however many places there are: a store takes as many in one go.
+pub(super) const STEP_TASKS: usize = 64;
+/// What a step costs by itself is little beside so many settlements.
+const SMALLEST_HALF: usize = 16;
 /// How long settlements may gather while every place is busy.
 const FLUSH_AFTER: Duration = Duration::from_millis(2);
 /// The longest pause between claims that keep coming back empty although the store saw work: enough to keep a core
@@ -40,31 +42,30 @@ pub(super) struct Outage {
     pub(super) retry_at: Option<Instant>,
 }
 
-/// Tasks that one step settles or claims: a store takes as many in one go.
-pub(super) const STEP_TASKS: usize = 64;
-/// What a step costs by itself is little beside so many settlements.
-const SMALLEST_HALF: usize = 16;
-
 /// When settlements that have gathered since `since` should be sent, while `idle` places of `concurrency` are free
 /// besides those that they leave.
 ///
 /// At once when a place is free anyway: the worker is not saturated, and waiting would only make the answer later. A
-/// saturated worker waits for a quarter of its places, [`FLUSH_COUNT`] or [`FLUSH_AFTER`], so that one step serves many.
+/// saturated worker waits for a quarter of its places, [`STEP_TASKS`] or [`FLUSH_AFTER`], so that one step serves many.
 pub(super) fn flush_at(since: Instant, gathered: usize, idle: usize, concurrency: usize) -> Instant {
-    let is_batch = gathered >= concurrency.div_ceil(4).min(FLUSH_COUNT);
+    let is_batch = gathered >= concurrency.div_ceil(4).min(STEP_TASKS);
     if idle > 0 || is_batch { since } else { since + FLUSH_AFTER }
 }
 
 /// Settlements that are worth a step beside another one: half of the places, so that two steps take turns.
 pub(super) fn full_step(concurrency: usize) -> usize {
-    concurrency.div_ceil(2).clamp(8, FLUSH_COUNT)
+    half_of(concurrency).clamp(8, STEP_TASKS)
 }
 
 /// How many settlements one step takes. When all places end at once, a step for all of them would leave the worker idle while
 /// the store works, and the store while the worker does: two halves take turns, where half is worth a step.
 pub(super) fn largest_step(concurrency: usize) -> usize {
-    let half = concurrency.div_ceil(2);
+    let half = half_of(concurrency);
     if half < SMALLEST_HALF { STEP_TASKS } else { half.min(STEP_TASKS) }
+}
+
+const fn half_of(concurrency: usize) -> usize {
+    concurrency.div_ceil(2)
 }
 
 // === impl ClaimPace ===
