@@ -26,7 +26,7 @@ trait Sink: Send + Sync + 'static {
 }
 
 /// Tells a sink of the alerts of queues and of the cache.
-struct Tell<R>(R);
+struct Tell(Box<dyn Sink>);
 
 /// Publishes alerts to whoever listens.
 struct Channel(RedisService);
@@ -41,14 +41,8 @@ pub(crate) fn monitor(
     board: Arc<dyn AlertBoard>,
     redis: Option<RedisService>,
 ) -> anyhow::Result<QueueMonitor> {
-    let mut monitor = QueueMonitor::new(queues, board, monitor_config(config));
-    if let Some(redis) = redis {
-        monitor = monitor.with_notifier(Tell(Channel(redis)));
-    }
-    if let Some(webhook) = Webhook::configured(&config.monitor)? {
-        monitor = monitor.with_notifier(Tell(webhook));
-    }
-    Ok(monitor)
+    let monitor = QueueMonitor::new(queues, board, monitor_config(config));
+    Ok(tellers(config, redis)?.into_iter().fold(monitor, QueueMonitor::with_notifier))
 }
 
 /// Has the alerts of the cache told where those of the queues are.
@@ -56,13 +50,15 @@ pub(crate) fn monitor(
 /// # Errors
 /// When the webhook of the settings cannot work.
 pub(crate) fn tell_of_cache(config: &Config, cache: &CacheManager, redis: Option<RedisService>) -> anyhow::Result<()> {
-    if let Some(redis) = redis {
-        cache.on_alert(Tell(Channel(redis)));
-    }
-    if let Some(webhook) = Webhook::configured(&config.monitor)? {
-        cache.on_alert(Tell(webhook));
-    }
+    tellers(config, redis)?.into_iter().for_each(|teller| cache.on_alert(teller));
     Ok(())
+}
+
+/// One for the channel, where there is Redis, and one for the webhook of the settings.
+fn tellers(config: &Config, redis: Option<RedisService>) -> anyhow::Result<Vec<Tell>> {
+    let channel = redis.map(|redis| Tell(Box::new(Channel(redis))));
+    let webhook = Webhook::configured(&config.monitor)?.map(|webhook| Tell(Box::new(webhook)));
+    Ok(channel.into_iter().chain(webhook).collect())
 }
 
 /// Refuses a webhook that cannot work. The reason never repeats the URL, which may carry a token.
@@ -105,7 +101,7 @@ impl Sink for Channel {
 // === impl Tell ===
 
 #[async_trait]
-impl<R: Sink> AlertNotifier for Tell<R> {
+impl AlertNotifier for Tell {
     fn name(&self) -> &'static str {
         self.0.name()
     }
@@ -116,7 +112,7 @@ impl<R: Sink> AlertNotifier for Tell<R> {
 }
 
 #[async_trait]
-impl<R: Sink> CacheAlertNotifier for Tell<R> {
+impl CacheAlertNotifier for Tell {
     fn name(&self) -> &'static str {
         self.0.name()
     }
