@@ -9,8 +9,10 @@ use anyhow::{Context as _, bail};
 use serde_json::Value;
 
 use super::Options;
+use super::figures::median;
 use super::program::Program;
 use super::server::Server;
+use super::table::legend;
 
 /// What is called, how many callers there are, and how many calls are made in a round.
 const CALLS: [(&str, usize, usize); 8] = [
@@ -36,7 +38,7 @@ type Samples = Vec<[f64; 3]>;
 #[derive(Debug, Default)]
 struct Measured {
     calls: BTreeMap<(&'static str, usize), Samples>,
-    loads: Vec<u64>,
+    loads: Vec<f64>,
 }
 
 /// Measures every program in turn, round by round, and prints the table.
@@ -80,16 +82,16 @@ fn one_round(program: &Program, url: &str, is_quick: bool, measured: &mut Measur
 }
 
 /// How often the loader of a cold key runs when all processes ask for it at once.
-fn stampede(program: &Program, url: &str) -> anyhow::Result<u64> {
+fn stampede(program: &Program, url: &str) -> anyhow::Result<f64> {
     let at = (SystemTime::now().duration_since(UNIX_EPOCH)? + START).as_secs_f64().to_string();
-    let (callers, mut loads) = (CALLERS.to_string(), 0);
+    let (callers, mut loads) = (CALLERS.to_string(), 0.0);
     let answers: Vec<anyhow::Result<Value>> = thread::scope(|scope| {
         let ask = || program.answer(Some(url), &["stampede", &callers, &at]);
         let asking: Vec<_> = (0..PROCESSES).map(|_| scope.spawn(ask)).collect();
         asking.into_iter().map(|ask| ask.join().unwrap_or_else(|_| bail!("a process could not be asked"))).collect()
     });
     for answer in answers {
-        loads += answer?["loads"].as_u64().context("no loads")?;
+        loads += answer?["loads"].as_f64().context("no loads")?;
     }
     Ok(loads)
 }
@@ -107,26 +109,19 @@ fn table(programs: &[(Program, BTreeMap<String, String>)], measured: &[Measured]
         for (what, places, _) in CALLS {
             match measured.calls.get(&(what, places)) {
                 Some(samples) => {
-                    let [rate, half, most] = [0, 1, 2].map(|part| median(samples.iter().map(|sample| sample[part])));
-                    text.push_str(&format!(" {rate:.0} ({half:.1} / {most:.1}) |"));
+                    let of =
+                        |part: usize| median(samples.iter().map(|sample| sample[part]).collect()).unwrap_or_default();
+                    text.push_str(&format!(" {:.0} ({:.1} / {:.1}) |", of(0), of(1), of(2)));
                 }
                 None => text.push_str(" – |"),
             }
         }
-        let mut loads = measured.loads.clone();
-        loads.sort_unstable();
-        text.push_str(&loads.get(loads.len() / 2).map_or_else(|| " – |".to_owned(), |loads| format!(" {loads} |")));
+        let loads = median(measured.loads.clone());
+        text.push_str(&loads.map_or_else(|| " – |".to_owned(), |loads| format!(" {loads} |")));
     }
     text.push_str("\n\nCalls a second (microseconds of half of them / of 99 of 100); medians of the rounds.\n");
     for (program, versions) in programs {
-        let versions: Vec<_> = versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
-        text.push_str(&format!("- {} ({}): {}\n", program.system.name, versions.join(", "), program.system.settings));
+        text.push_str(&legend(program.system, versions));
     }
     text
-}
-
-fn median(numbers: impl Iterator<Item = f64>) -> f64 {
-    let mut numbers: Vec<f64> = numbers.collect();
-    numbers.sort_by(f64::total_cmp);
-    numbers.get(numbers.len() / 2).copied().unwrap_or_default()
 }

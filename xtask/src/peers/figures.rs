@@ -56,6 +56,14 @@ pub(crate) struct Figures {
     pub(crate) rounds: usize,
 }
 
+/// The sample in the middle, or what is between the two that are; `None` of none.
+pub(crate) fn median(mut samples: Vec<f64>) -> Option<f64> {
+    samples.sort_by(f64::total_cmp);
+    let middle = samples.len() / 2;
+    let upper = samples.get(middle)?;
+    if samples.len() % 2 == 1 { Some(*upper) } else { Some((samples.get(middle.checked_sub(1)?)? + upper) / 2.0) }
+}
+
 // === impl Metric ===
 
 impl Metric {
@@ -122,11 +130,7 @@ impl Figures {
 
     /// The median of the samples; `None` when there is none.
     pub(crate) fn median(&self, system: &System, metric: Metric) -> Option<f64> {
-        let mut samples = self.samples.get(&(system.folder, metric))?.clone();
-        samples.sort_by(f64::total_cmp);
-        let middle = samples.len() / 2;
-        let upper = samples.get(middle)?;
-        if samples.len() % 2 == 1 { Some(*upper) } else { Some((samples.get(middle.checked_sub(1)?)? + upper) / 2.0) }
+        median(self.samples.get(&(system.folder, metric))?.clone())
     }
 
     /// The systems of which anything is known, in the order of the table.
@@ -134,10 +138,9 @@ impl Figures {
         SYSTEMS.iter().filter(|system| self.versions.contains_key(system.folder)).collect()
     }
 
-    /// `name 1.2, other 3.4`.
-    pub(crate) fn versions(&self, system: &System) -> String {
-        let parts = self.versions.get(system.folder).into_iter().flatten();
-        parts.map(|(name, version)| format!("{name} {version}")).collect::<Vec<_>>().join(", ")
+    /// What a system consists of, and its versions.
+    pub(crate) fn versions(&self, system: &System) -> Option<&BTreeMap<String, String>> {
+        self.versions.get(system.folder)
     }
 
     /// Where and when: one line.

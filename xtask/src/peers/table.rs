@@ -58,9 +58,15 @@ pub(crate) fn render(figures: &Figures) -> String {
     }
     text.push('\n');
     for system in figures.systems() {
-        let _ = writeln!(text, "- {} ({}): {}", system.name, figures.versions(system), system.settings);
+        text.push_str(&legend(system, figures.versions(system).into_iter().flatten()));
     }
     text
+}
+
+/// What was measured under a name: `- name (part 1.2, other 3.4): settings`, a line.
+pub(crate) fn legend<'a>(system: &System, versions: impl IntoIterator<Item = (&'a String, &'a String)>) -> String {
+    let versions: Vec<_> = versions.into_iter().map(|(name, version)| format!("{name} {version}")).collect();
+    format!("- {} ({}): {}\n", system.name, versions.join(", "), system.settings)
 }
 
 /// Rows of systems, columns as wide as what stands in them.
