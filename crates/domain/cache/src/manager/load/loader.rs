@@ -13,6 +13,7 @@ use crate::{Error, Loaded, NewEntry, WriteOptions};
 const LEASE_MARGIN: Duration = Duration::from_millis(500);
 /// How often a lease is renewed in its time.
 const RENEWALS: u32 = 3;
+
 // === impl Flight ===
 
 impl Flight {
