@@ -31,7 +31,7 @@ const READ: &str = "+exists +get +getrange +hexists +hget +hgetall +hlen +hmget 
                     +zmscore +zrange +zrangebylex +zrangebyscore +zrevrange +zrevrangebylex +zrevrangebyscore +zrevrank \
                     +zscore +memory|usage";
 const WRITE: &str = "+append +blmove +blpop +decrby +del +expire +getex +hdel +hincrby +hset +hsetnx +incr +incrby +lpop +lpush +persist \
-                     +pexpire +pexpireat +publish +rpop +rpush +sadd +set +setex +unlink +xadd +zadd +zrem +zremrangebyscore";
+                     +pexpire +pexpireat +publish +rpop +rpush +sadd +set +setex +setrange +unlink +xadd +zadd +zrem +zremrangebyscore";
 /// Celery with kombu, RedBeat and the events of its workers.
 const CELERY: &str = "+@connection +@transaction +llen +lpush +rpush +rpop +brpop +sadd +srem +smembers +sismember +hset \
                       +hget +hdel +hsetnx +zadd +zrem +zrange +zrangebyscore +zrevrangebyscore +zcount +zrank +get +mget \

@@ -3,7 +3,7 @@
 -- KEYS, ARGV and Returns: as of the script it is a part of.
 -- Bound: 256 leases that have ended are forgotten, O(log n) in the places that are held.
 local concurrent = {}
-meters.concurrent = concurrent
+meters.c = concurrent
 
 function concurrent.load(c)
   local ended = redis.call('ZRANGEBYSCORE', c.key, '-inf', int(now), 'LIMIT', 0, 256)

@@ -3,7 +3,7 @@
 -- KEYS, ARGV and Returns: as of the script it is a part of.
 -- Bound: 24 KiB are read, 12 bytes are written for each unit, and in the mean no more when the log is cut.
 local exact = {}
-meters.exact = exact
+meters.e = exact
 
 local function entry(c, i)
   return struct.unpack('>I6', c.log, 6 * i - 5)

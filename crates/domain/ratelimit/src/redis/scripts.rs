@@ -9,23 +9,26 @@ use trackside_redis::Script;
 use crate::{Algorithm, Ask};
 
 macro_rules! source {
+    (all $file:literal) => {
+        source!("head.lua", "counters.lua", "exact.lua", "window.lua", "smooth.lua", "concurrent.lua", $file)
+    };
     ($($file:literal),+) => {
         concat!($(include_str!($file), "\n"),+)
     };
 }
 
 macro_rules! script {
-    ($script:ident, $name:literal, $($file:literal),+) => {
-        pub(super) static $script: LazyLock<Script> = LazyLock::new(|| Script::new($name, source!($($file),+)));
+    ($script:ident, $name:literal, $($files:tt)+) => {
+        pub(super) static $script: LazyLock<Script> = LazyLock::new(|| Script::new($name, source!($($files)+)));
     };
 }
 
-script!(TAKE_EXACT, "limits.take", "head.lua", "exact.lua", "take.lua");
-script!(TAKE_WINDOW, "limits.take", "head.lua", "window.lua", "take.lua");
-script!(TAKE_SMOOTH, "limits.take", "head.lua", "smooth.lua", "take.lua");
-script!(TAKE, "limits.take", "head.lua", "exact.lua", "window.lua", "smooth.lua", "concurrent.lua", "take.lua");
-script!(SETTLE, "limits.settle", "head.lua", "exact.lua", "window.lua", "smooth.lua", "concurrent.lua", "settle.lua");
-script!(RENEW, "limits.renew", "head.lua", "concurrent.lua", "renew.lua");
+script!(TAKE_EXACT, "limits.take", "head.lua", "counters.lua", "exact.lua", "take.lua");
+script!(TAKE_WINDOW, "limits.take", "head.lua", "window_quick.lua", "counters.lua", "window.lua", "take.lua");
+script!(TAKE_SMOOTH, "limits.take", "head.lua", "counters.lua", "smooth.lua", "take.lua");
+script!(TAKE, "limits.take", all "take.lua");
+script!(SETTLE, "limits.settle", all "settle.lua");
+script!(RENEW, "limits.renew", "head.lua", "counters.lua", "concurrent.lua", "renew.lua");
 script!(SYNC, "limits.sync", "sync.lua");
 script!(OVERRIDE, "limits.override", "override.lua");
 

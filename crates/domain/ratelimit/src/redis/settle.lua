@@ -1,12 +1,12 @@
--- Ends a reservation by the difference between what was taken and what was used; behind the head and the algorithms.
+-- Ends a reservation by the difference between what was taken and what was used; behind the head, the counters and the algorithms.
 -- Laws: R-L6 one settlement.
 -- KEYS and ARGV: as the head says
 -- Returns 1 when this call did, or 0
 -- Bound: 16 counters.
 local record = KEYS[#KEYS]
-local stored = redis.call('GET', record)
-if not stored then return 0 end
-local taken, keys = string.match(stored, '^([^\n]*)\n(.*)$')
+local reserved = redis.call('GET', record)
+if not reserved then return 0 end
+local taken, keys = string.match(reserved, '^([^\n]*)\n(.*)$')
 if keys ~= table.concat(KEYS, '\n') then return 0 end
 redis.call('DEL', record)
 
@@ -19,12 +19,12 @@ for entry in string.gmatch(taken, '%S+') do
     units, stamp, c.meter = tonumber(units), tonumber(stamp), meters[c.algorithm]
     c.meter.load(c)
     local used = units
-    if mode == 'refund' then used = 0 elseif c.by_cost then used = tonumber(ARGV[3]) end
-    if c.algorithm == 'concurrent' or used < units then
+    if mode == 'refund' then used = 0 elseif c.by_cost then used = tonumber(ARGV[4]) end
+    if c.algorithm == 'c' or used < units then
       c.meter.give_back(c, stamp, units - used)
     elseif used > units then
       -- No more than its log can hold.
-      c.meter.add(c, c.algorithm == 'exact' and math.min(used - units, c.limit) or used - units)
+      c.meter.add(c, c.algorithm == 'e' and math.min(used - units, c.limit) or used - units)
     end
   end
 end

@@ -3,13 +3,13 @@
 -- KEYS, ARGV and Returns: as of the script it is a part of.
 -- Bound: one read and one write of 16 bytes.
 local smooth = {}
-meters.smooth = smooth
+meters.s = smooth
 -- What rounding may add up to.
 local EPSILON = 0.000001
 
 function smooth.load(c)
   c.level, c.at, c.unit_us = 0, now_us, c.window * 1000 / c.limit
-  local stored = redis.call('GET', c.key)
+  local stored = string_of(c)
   if not stored then return end
   local level, at = struct.unpack('>dI8', stored)
   c.at = math.max(now_us, at)

@@ -19,7 +19,7 @@ const AT_ONCE: usize = 1_000;
 const HARNESS: (&str, &str) = (
     "local server, counter, all = redis, KEYS, ARGV
     local replies = {}
-    for call = 8, #all, 2 do
+    for call = 5, #all, 2 do
       local redis = { call = function(name, ...)
         local words = { ... }
         if name == 'TIME' then return { math.floor(all[call] / 1000000), all[call] % 1000000 } end
@@ -28,7 +28,7 @@ const HARNESS: (&str, &str) = (
         return server.call(name, ...)
       end }
       local KEYS = counter
-      local ARGV = { 'take', '', '0', all[1], all[2], all[3], all[4], all[call + 1], '0', '0', '1' }
+      local ARGV = { 'take', struct.pack('>c1BBI4I4I4I8I4', all[1], 0, 1, all[2], all[3], all[4], all[call + 1], 0) }
       local reply = (function()\n",
     "\nend)()
       for i = 1, 4 do replies[#replies + 1] = reply[i] end
@@ -104,7 +104,6 @@ async fn compare(algorithm: Algorithm, script: &Script, runs: u64) {
         let settings = [quota.limit, quota.window_ms(), quota.burst()].map(|number| number.to_string());
         let mut args = vec![algorithm.as_str().to_owned()];
         args.extend(settings);
-        args.extend(["".to_owned(), "".to_owned(), "".to_owned()]);
         args.extend(calls.iter().flat_map(|(at, units)| [at.to_string(), units.to_string()]));
         let args = args.into_iter().map(Into::into).collect();
         let reply = redis.run(&many, vec![format!("counter-{run}")], args).await.unwrap();

@@ -3,28 +3,26 @@
 -- KEYS, ARGV and Returns: as of the script it is a part of.
 -- Bound: one read and one write of 42 bytes.
 local window, LAYOUT = {}, '>I6I4I4I4I4I4I4I4I4I4'
-meters.window = window
+meters.w = window
 
 -- The part of now, and how much of it is over in eighths of a millisecond. A clock set back stands where the newest began.
 function window.load(c)
-  c.part, c.over = math.floor(now * 8 / c.window), now * 8 % c.window
-  local stored = redis.call('GET', c.key)
-  local all = stored and { struct.unpack(LAYOUT, stored) } or { c.part, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
-  if c.part < all[1] then c.part, c.over = all[1], 0 end
-  for _ = 1, math.min(9, c.part - all[1]) do table.insert(all, 2, 0) end
-  c.counts = { unpack(all, 2, 10) }
-end
-
-local function sum_of_newest(c, n)
-  local sum = 0
-  for i = 1, n do sum = sum + c.counts[i] end
-  return sum
+  local at, n = now * 8, string_of(c)
+  c.over = at % c.window
+  c.part = (at - c.over) / c.window
+  n = n and { struct.unpack(LAYOUT, n) } or { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+  -- What is stored is of this part: then only its count changes.
+  c.is_newest = c.part <= n[1]
+  if c.part < n[1] then c.part, c.over = n[1], 0 end
+  for _ = 1, math.min(9, c.part - n[1]) do table.insert(n, 2, 0) end
+  c.counts, c.sum = n, n[2] + n[3] + n[4] + n[5] + n[6] + n[7] + n[8] + n[9]
 end
 
 function window.wait(c)
+  local n, sum = c.counts, c.sum
   if c.units > c.limit then return -1 end
   for later = 0, 8 do
-    local room, oldest = c.limit - c.units - sum_of_newest(c, 8 - later), c.counts[9 - later]
+    local room, oldest = c.limit - c.units - sum, n[10 - later]
     if room >= 0 then
       -- Of the oldest, what is beyond the room must have left the window.
       local over = later == 0 and c.over or 0
@@ -32,29 +30,35 @@ function window.wait(c)
       if later == 0 and left <= over then return 0 end
       return math.max(1, math.ceil(((c.part + later) * c.window + math.max(left, over)) / 8) - now)
     end
+    sum = sum - n[9 - later]
   end
 end
 
 local function save(c)
+  if c.is_newest then return redis.call('SETRANGE', c.key, 6, struct.pack('>I4', c.counts[2])) end
   local ends = math.ceil((c.part + 9) * c.window / 8)
-  redis.call('SET', c.key, struct.pack(LAYOUT, c.part, unpack(c.counts)), 'PX', int(ends - now))
+  c.counts[1], c.is_newest = c.part, true
+  redis.call('SET', c.key, struct.pack(LAYOUT, unpack(c.counts, 1, 10)), 'PX', ends - now)
 end
 
 function window.add(c, units)
-  c.counts[1] = math.min(4294967295, c.counts[1] + units)
+  local n = c.counts
+  units = math.min(4294967295 - n[2], units)
+  n[2], c.sum = n[2] + units, c.sum + units
   save(c)
   return c.part
 end
 
 function window.give_back(c, part, units)
-  local i = c.part - part + 1
-  if i < 1 or i > 9 or c.counts[i] == 0 then return end
-  c.counts[i] = math.max(0, c.counts[i] - units)
+  local i = c.part - part + 2
+  if i < 2 or i > 10 or c.counts[i] == 0 then return end
+  c.counts[i], c.is_newest = math.max(0, c.counts[i] - units), false
   save(c)
 end
 
 function window.room(c)
-  local taken, i = sum_of_newest(c, 8) + math.ceil(c.counts[9] * (c.window - c.over) / c.window), 1
-  while i < 10 and c.counts[i] == 0 do i = i + 1 end
-  return math.max(0, c.limit - taken), i < 10 and math.ceil((c.part + 10 - i) * c.window / 8) - now or 0
+  local n, i = c.counts, 2
+  local taken = c.sum + (n[10] > 0 and math.ceil(n[10] * (c.window - c.over) / c.window) or 0)
+  while i < 11 and n[i] == 0 do i = i + 1 end
+  return math.max(0, c.limit - taken), i < 11 and math.ceil((c.part + 11 - i) * c.window / 8) - now or 0
 end
