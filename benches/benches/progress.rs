@@ -4,39 +4,32 @@
 
 #![expect(clippy::expect_used, reason = "a bench that cannot be set up must stop")]
 
-use std::{hint::black_box, sync::Arc, time::Duration};
+use std::{hint::black_box, sync::Arc};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tokio::runtime::Runtime;
+use trackside_benches::Stage;
 use trackside_progress::{
     Config, NewOperation, ProgressId, ProgressStore, ProgressTracker, Receipt, RedisProgressStore, StepSpec, Update,
 };
-use trackside_redis::{Command, RedisService};
-use trackside_testkit::RedisServer;
 
 /// Updates that are under way at once in the throughput bench.
 const AT_ONCE: u64 = 64;
 
 struct Bed {
-    _server: RedisServer,
-    redis: RedisService,
+    stage: Stage,
     tracker: ProgressTracker,
     id: ProgressId,
 }
 
 async fn bed() -> Bed {
-    let server = RedisServer::start().await.expect("a redis-server");
-    let url = server.url().parse().expect("the server's address");
-    let redis = RedisService::start(trackside_redis::Config::new(url)).expect("a service");
-    redis.wait_until_connected(Duration::from_secs(10)).await.expect("a connection");
-    let set = Command::new("SET").key("bare").arg("a value of twenty-four b");
-    redis.execute("bench.set", set).await.expect("a value to get");
+    let stage = Stage::start(b"a value of twenty-four b").await;
     let config = Config::default();
-    let store: Arc<dyn ProgressStore> = Arc::new(RedisProgressStore::new(redis.clone(), &config));
+    let store: Arc<dyn ProgressStore> = Arc::new(RedisProgressStore::new(stage.redis.clone(), &config));
     let tracker = ProgressTracker::new(store, config);
     let id: ProgressId = "bench".parse().expect("an id");
     start(&tracker, &id).await;
-    Bed { _server: server, redis, tracker, id }
+    Bed { stage, tracker, id }
 }
 
 async fn start(tracker: &ProgressTracker, id: &ProgressId) {
@@ -52,17 +45,13 @@ async fn update(tracker: &ProgressTracker, id: &ProgressId, n: u64) {
     assert_eq!(receipt, Receipt::Written);
 }
 
-async fn get(redis: &RedisService) {
-    black_box(redis.execute("bench.get", Command::new("GET").key("bare")).await.expect("a value"));
-}
-
 fn progress(criterion: &mut Criterion) {
     let runtime = Runtime::new().expect("a runtime");
     let bed = runtime.block_on(bed());
     let mut n = 0;
 
     let mut group = criterion.benchmark_group("progress/latency");
-    group.bench_function("bare GET", |bencher| bencher.to_async(&runtime).iter(|| get(&bed.redis)));
+    group.bench_function("bare GET", |bencher| bencher.to_async(&runtime).iter(|| bed.stage.get()));
     group.bench_function("update", |bencher| {
         bencher.to_async(&runtime).iter(|| {
             n += 1;
@@ -83,7 +72,7 @@ fn progress(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("progress/64 at once");
     group.throughput(Throughput::Elements(AT_ONCE));
     group.bench_function("bare GET", |bencher| {
-        bencher.to_async(&runtime).iter(|| futures::future::join_all((0..AT_ONCE).map(|_| get(&bed.redis))));
+        bencher.to_async(&runtime).iter(|| futures::future::join_all((0..AT_ONCE).map(|_| bed.stage.get())));
     });
     group.bench_function("update", |bencher| {
         bencher.to_async(&runtime).iter(|| {
@@ -92,7 +81,7 @@ fn progress(criterion: &mut Criterion) {
         });
     });
     group.finish();
-    runtime.block_on(bed.redis.shutdown());
+    runtime.block_on(bed.stage.redis.shutdown());
 }
 
 criterion_group!(benches, progress);
