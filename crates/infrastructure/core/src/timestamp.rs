@@ -16,7 +16,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(u64);
 
-/// The text was not an RFC 3339 time at or after 1970.
+/// The last millisecond that RFC 3339 can write: that of the year 9999.
+const LAST: u64 = 253_402_300_799_999;
+
+/// The text was not an RFC 3339 time from 1970 to 9999, in UTC.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not an RFC 3339 time such as 2026-01-01T12:00:00Z")]
 pub struct InvalidTimestamp;
@@ -70,7 +73,8 @@ impl FromStr for Timestamp {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let time = DateTime::parse_from_rfc3339(text).map_err(|_| InvalidTimestamp)?;
-        u64::try_from(time.timestamp_millis()).map(Self).map_err(|_| InvalidTimestamp)
+        let millis = u64::try_from(time.timestamp_millis()).ok().filter(|millis| *millis <= LAST);
+        millis.map(Self).ok_or(InvalidTimestamp)
     }
 }
 
@@ -97,6 +101,13 @@ mod tests {
         let json = serde_json::to_string(&at).unwrap();
         assert_eq!(json, "\"2026-01-01T00:00:00.000Z\"");
         assert_eq!(serde_json::from_str::<Timestamp>(&json).unwrap(), at);
+    }
+
+    #[test]
+    fn a_time_that_could_not_be_written_again_is_refused() {
+        let last: Timestamp = "9999-12-31T23:59:59.999Z".parse().unwrap();
+        assert_eq!(last.to_string().parse(), Ok(last));
+        assert_eq!("9999-12-31T23:59:59-23:59".parse::<Timestamp>(), Err(InvalidTimestamp));
     }
 
     #[test]

@@ -48,7 +48,7 @@ impl Numbers {
             heard.ahead.insert(number);
         }
         while heard.ahead.remove(&heard.next) {
-            heard.next += 1;
+            heard.next = heard.next.saturating_add(1);
         }
         if heard.ahead.is_empty() {
             heard.hole_since = None;
@@ -79,7 +79,7 @@ impl Numbers {
 
 impl Heard {
     fn give_up(&mut self) -> bool {
-        self.next = self.ahead.last().map_or(self.next, |last| last + 1);
+        self.next = self.ahead.last().map_or(self.next, |last| last.saturating_add(1));
         self.ahead.clear();
         self.hole_since = None;
         true
@@ -102,6 +102,15 @@ mod tests {
         assert!(numbers.is_any_missing(now + PATIENCE));
         assert!(!numbers.is_any_missing(now + PATIENCE * 2));
         assert!(!numbers.hear(1, 12, now), "it goes on behind the hole");
+    }
+
+    #[test]
+    fn the_last_number_that_there_is_ends_nothing() {
+        let (mut numbers, now) = (Numbers::default(), Instant::now());
+        for number in [u64::MAX - 2, u64::MAX, u64::MAX, u64::MAX - 1, u64::MAX] {
+            numbers.hear(1, number, now);
+        }
+        assert!(!numbers.is_any_missing(now + PATIENCE));
     }
 
     #[test]
