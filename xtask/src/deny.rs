@@ -1,11 +1,13 @@
 //! `cargo xtask deny`: what the dependencies are, held to `deny.toml`.
 
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::bail;
 use clap::Args;
 
 use crate::command;
+use crate::stages::Stages;
 use crate::workspace::Workspace;
 
 /// What may be installed.
@@ -24,8 +26,8 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()
     let folder = workspace.target().join("tools/cargo-deny");
     let own = folder.join("bin/cargo-deny");
     let installed = Command::new("cargo-deny").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
-    let mut deny = if installed.is_ok_and(|status| status.success()) {
-        Command::new("cargo-deny")
+    let program: PathBuf = if installed.is_ok_and(|status| status.success()) {
+        "cargo-deny".into()
     } else {
         if !own.is_file() {
             if options.no_install {
@@ -35,7 +37,17 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()
             install.args(["install", "--locked", "cargo-deny", "--root"]).arg(&folder);
             command::run(&mut install)?;
         }
-        Command::new(own)
+        own
     };
-    command::run(deny.current_dir(workspace.root()).args(["--all-features", "check"]))
+    let mut stages = Stages::of("deny");
+    // Advisories by themselves: their database is fetched from GitHub, which not every machine may ask.
+    for (name, checks) in
+        [("licences, bans and sources", &["licenses", "bans", "sources"][..]), ("advisories", &["advisories"])]
+    {
+        stages.run(name, || {
+            let mut deny = Command::new(&program);
+            command::run(deny.current_dir(workspace.root()).args(["--all-features", "check"]).args(checks))
+        });
+    }
+    stages.finish()
 }

@@ -51,7 +51,7 @@ enum Task {
     Stale(stale::Options),
     /// Hold the service to its OpenAPI document: no 5xx, nothing that is not documented
     Schemathesis(schemathesis::Options),
-    /// Ask the service hostile things, a million times or as often as one likes
+    /// Feed every reader of outside bytes and the service with hostile things, a million times each or more
     Fuzz(fuzz::Options),
     /// Hold the dependencies to deny.toml: advisories, licences, bans and sources
     Deny(deny::Options),

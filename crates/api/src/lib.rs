@@ -7,6 +7,8 @@ mod drain;
 mod entries;
 mod error;
 mod extract;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod listener;
 mod metrics;
 mod middleware;

@@ -26,7 +26,7 @@ enum Layer {
     Domain,
     Api,
     Server,
-    /// Benches and examples: programs of users, which may use anything and which nothing uses.
+    /// Benches, examples and fuzzing: programs of users, which may use anything and which nothing uses.
     Programs,
     /// The testkit and these tasks: they use no other crate of ours.
     Apart,
@@ -163,7 +163,7 @@ impl Layer {
             ["crates", "domain", _] => Some(Self::Domain),
             ["crates", "api"] => Some(Self::Api),
             ["crates", "server"] => Some(Self::Server),
-            ["benches"] | ["benches", "peers", _] | ["examples"] | ["examples", _] => Some(Self::Programs),
+            ["benches"] | ["benches", "peers", _] | ["examples"] | ["examples", _] | ["fuzz"] => Some(Self::Programs),
             ["crates", "testkit"] | ["xtask"] => Some(Self::Apart),
             _ => None,
         }

@@ -38,7 +38,7 @@ pub(crate) fn replayed(is_replayed: bool) -> Option<[(HeaderName, HeaderValue); 
 }
 
 /// The content of a string of structured fields (RFC 8941), or the text itself when it has no quotes around it.
-fn unquoted(text: &str) -> Option<String> {
+pub(crate) fn unquoted(text: &str) -> Option<String> {
     let text = text.trim();
     let Some(quoted) = text.strip_prefix('"') else {
         return (!text.contains('"')).then(|| text.to_owned());

@@ -61,7 +61,7 @@ struct EndQuery {
 
 /// Where a page ends: the last use of its last session, and its id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Place(u64, SessionId);
+pub(crate) struct Place(u64, SessionId);
 
 pub(crate) fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new().routes(routes!(list, end_all)).routes(routes!(end))
@@ -153,7 +153,7 @@ impl Place {
         Self(session.last_seen_at.as_millis(), session.id)
     }
 
-    fn parse(cursor: &str) -> Result<Self, Problem> {
+    pub(crate) fn parse(cursor: &str) -> Result<Self, Problem> {
         let parts = cursor.split_once('.').and_then(|(at, id)| Some(Self(at.parse().ok()?, id.parse().ok()?)));
         parts.ok_or_else(|| Problem::invalid_field("cursor", "not a `next_cursor` of this list"))
     }

@@ -6,6 +6,8 @@ mod config;
 mod entry;
 mod error;
 mod feed;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod key;
 mod manager;
 mod memory;

@@ -13,6 +13,8 @@
 //! | `mark` | 1 | `PUBLISH` |
 
 mod clock;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod keys;
 mod message;
 mod numbers;

@@ -4,6 +4,8 @@
 
 mod answer;
 mod directives;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod key;
 mod layer;
 mod serve;

@@ -4,6 +4,8 @@
 mod config;
 mod error;
 mod event;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod latch;
 mod manager;
 mod memory;

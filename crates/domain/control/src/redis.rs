@@ -1,5 +1,7 @@
 //! The bus in Redis: state, index and channels.
 
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod keys;
 mod record;
 mod subscription;

@@ -40,6 +40,8 @@ pub use outputs::{JobOutput, OutputLimits};
 use crate::{Error, SearchPath, Tool};
 use group::ProcessGroup;
 use pump::Pump;
+#[cfg(feature = "fuzzing")]
+pub(crate) use pump::event as event_of_line;
 
 /// After the processes of a run are gone their pipes are at their end; this bounds a surprise.
 const DRAIN: Duration = Duration::from_secs(2);

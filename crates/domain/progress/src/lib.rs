@@ -6,6 +6,8 @@ mod claim;
 mod config;
 mod error;
 mod event;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod id;
 mod manager;
 mod memory;

@@ -11,6 +11,8 @@
 //! A fenced writer's `PUBLISH` may still go out. It is harmless: its id is not above what every listener has seen.
 
 mod frame;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod hub;
 mod keys;
 

@@ -10,6 +10,8 @@ mod config;
 pub mod conformance;
 mod dependency;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod idempotency;
 mod intake;
 mod letters;

@@ -8,6 +8,8 @@ mod compress;
 mod connections;
 mod durable;
 mod fast;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod gather;
 mod index;
 mod intake;

@@ -4,6 +4,8 @@ mod calendar;
 #[cfg(feature = "conformance")]
 pub(crate) mod conformance;
 mod firing;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod manager;
 mod memory;
 #[cfg(feature = "redis")]

@@ -3,6 +3,8 @@
 
 mod config;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod health;
 mod id;
 mod keyring;

@@ -6,6 +6,8 @@
 //! | `destroy_all` | 1 | `destroy_all.lua`, on the index alone |
 //! | `list` | 2 | `index.lua`, then the records it names in one pipeline |
 
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod keys;
 mod record;
 mod scripts;

@@ -6,6 +6,8 @@
 
 mod cookie;
 mod extract;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod handle;
 mod layer;
 mod origin;

@@ -4,6 +4,8 @@
 mod clock;
 mod correlation;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod health;
 mod ids;
 mod keys;

@@ -19,6 +19,8 @@ pub mod compress;
 pub mod metrics;
 
 mod driver;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod link;
 mod links;
 

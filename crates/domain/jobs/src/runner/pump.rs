@@ -145,7 +145,7 @@ impl Tail {
 }
 
 /// A JSON object with `progress` or `message` is progress, anything else a log line.
-fn event(line: String) -> RunEvent {
+pub(crate) fn event(line: String) -> RunEvent {
     if line.starts_with('{')
         && let Ok(Value::Object(object)) = serde_json::from_str(&line)
     {

@@ -135,14 +135,14 @@ fn read(reply: Reply, line: &Line) -> Result<(OutboxPage, Doomed), Error> {
 }
 
 /// Number and time of a message, and where the rest begins.
-fn read_number(message: &Bytes) -> Option<((u64, Timestamp), usize)> {
+pub(super) fn read_number(message: &Bytes) -> Option<((u64, Timestamp), usize)> {
     let end = message.iter().position(|byte| *byte == b'\n')?;
     let (number, at) = std::str::from_utf8(&message[..end]).ok()?.split_once(' ')?;
     Some(((number.parse().ok()?, Timestamp::from_millis(at.parse().ok()?)), end + 1))
 }
 
 /// The message; nothing when it is not even for a queue.
-fn read_message((number, posted_at): (u64, Timestamp), rest: &Bytes) -> Option<OutboxMessage> {
+pub(super) fn read_message((number, posted_at): (u64, Timestamp), rest: &Bytes) -> Option<OutboxMessage> {
     let end = rest.iter().position(|byte| *byte == b'\n')?;
     let to = std::str::from_utf8(&rest[..end]).ok()?.parse().ok()?;
     let delivery = read_delivery(&rest.slice(end + 1..), posted_at).unwrap_or(Delivery::Unknown);

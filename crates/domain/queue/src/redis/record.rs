@@ -160,7 +160,7 @@ impl Record {
             kind: header.kind,
             payload,
             priority: self.priority,
-            attempt: header.failed + 1,
+            attempt: header.failed.saturating_add(1),
             max_attempts: header.max_attempts.unwrap_or(DEFAULT_MAX_ATTEMPTS),
             crashes: claim.crashes,
             fence: claim.fence,
@@ -181,7 +181,7 @@ impl Record {
     pub(super) fn status(self, queue: &QueueName, id: TaskId, state: TaskState, own: Option<Own>) -> TaskStatus {
         let header = self.header;
         // An attempt that is under way, or that ended the task, is counted beside those that failed.
-        let attempts = header.failed + u32::from(own.is_some());
+        let attempts = header.failed.saturating_add(u32::from(own.is_some()));
         let (started_at, worker_id) = match own {
             Some(own) => (Some(own.started_at), Some(own.worker_id)),
             None => (header.started_ms.map(Timestamp::from_millis), header.worker_id),

@@ -82,7 +82,7 @@ impl Inner {
 }
 
 /// Adds a page, and answers the next cursors. What a page says twice counts once.
-fn read(
+pub(super) fn read(
     reply: Reply,
     workers: &mut BTreeMap<WorkerId, WorkerStatus>,
     held: &mut HashMap<TaskId, Own>,

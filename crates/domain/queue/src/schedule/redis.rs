@@ -1,5 +1,7 @@
 //! Schedules on Redis or Valkey, shared by all processes.
 
+#[cfg(feature = "fuzzing")]
+pub(super) mod fuzzing;
 mod keys;
 mod record;
 
