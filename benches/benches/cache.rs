@@ -5,55 +5,41 @@
 
 #![expect(clippy::expect_used, reason = "a bench that cannot be set up must stop")]
 
-use std::{
-    hint::black_box,
-    num::NonZeroUsize,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{hint::black_box, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use quick_cache::sync::Cache;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
+use trackside_benches::{Stage, Turns};
 use trackside_cache::{
     CacheManager, Config, Freshness, LoadOptions, Namespace, Policy, RedisCacheStore, TypedCache, WriteOptions,
 };
-use trackside_redis::{Command, RedisService};
-use trackside_testkit::RedisServer;
 
 /// Keys that are read in turn, all of them in the process.
 const KEYS: usize = 1_000;
 /// A value of the usual size.
 const VALUE: [u8; 300] = [b'7'; 300];
-/// Reads of each kind that are taken in turn.
-const TURNS: usize = 20_000;
 /// Reads that are under way at once in the throughput bench.
 const AT_ONCE: u64 = 64;
 
 struct Bed {
-    _server: RedisServer,
-    redis: RedisService,
+    stage: Arc<Stage>,
     cache: CacheManager,
 }
 
 async fn bed() -> Bed {
-    let server = RedisServer::start().await.expect("a redis-server");
-    let url = server.url().parse().expect("the server's address");
-    let redis = RedisService::start(trackside_redis::Config::new(url)).expect("a service");
-    redis.wait_until_connected(Duration::from_secs(10)).await.expect("a connection");
-    let set = Command::new("SET").key("bare").arg(VALUE.as_slice());
-    redis.execute("bench.set", set).await.expect("a value to get");
+    let stage = Arc::new(Stage::start(&VALUE).await);
     let strict = Policy { freshness: Freshness::Strict, ..Policy::default() };
     let mut config = Config { max_namespaces: NonZeroUsize::MAX, ..Config::default() };
     config.namespaces.insert("strict".parse().expect("a name"), strict);
-    let cache = CacheManager::new(Arc::new(RedisCacheStore::new(redis.clone(), &config)), config);
+    let cache = CacheManager::new(Arc::new(RedisCacheStore::new(stage.redis.clone(), &config)), config);
     tokio::spawn({
         let cache = cache.clone();
         async move { cache.run(CancellationToken::new()).await }
     });
-    Bed { _server: server, redis, cache }
+    Bed { stage, cache }
 }
 
 fn name(key: usize) -> String {
@@ -71,10 +57,6 @@ async fn filled(cache: &CacheManager, namespace: &str) -> Namespace {
         namespace.get(&name(key)).await.expect("an answer").expect("a value");
     }
     namespace
-}
-
-async fn get(redis: &RedisService) {
-    black_box(redis.execute("bench.get", Command::new("GET").key("bare")).await.expect("a value"));
 }
 
 fn in_the_process(criterion: &mut Criterion) {
@@ -115,38 +97,19 @@ fn in_the_process(criterion: &mut Criterion) {
         bencher.to_async(&runtime).iter(|| async { black_box(typed.get("a").await.expect("an answer")) });
     });
     group.finish();
-    runtime.block_on(bed.redis.shutdown());
+    runtime.block_on(bed.stage.redis.shutdown());
 }
 
-/// The median of some times.
-fn median(times: &mut [Duration]) -> Duration {
-    times.sort_unstable();
-    times[times.len() / 2]
-}
-
-/// Reads of each kind in turn, so that whatever else the machine does meets all of them, and their medians beside the first.
-#[expect(clippy::print_stdout, reason = "it is what the bench is for")]
-async fn in_turn(redis: &RedisService, name: &str, kinds: [(&str, &Namespace); 3]) {
-    let mut times = vec![Vec::with_capacity(TURNS); kinds.len() + 1];
-    for _ in 0..TURNS {
-        let asked_at = Instant::now();
-        get(redis).await;
-        times[0].push(asked_at.elapsed());
-        for ((what, namespace), times) in kinds.iter().zip(&mut times[1..]) {
-            let asked_at = Instant::now();
-            match *what {
-                "get_or_load" => drop(namespace.get_or_load(name, LoadOptions::default(), || async { Ok(None) }).await),
-                _ => drop(namespace.get(name).await),
-            }
-            times.push(asked_at.elapsed());
-        }
+/// Reads of each kind in turn.
+async fn in_turn(stage: Arc<Stage>, cold: Namespace, strict: Namespace, name: String) {
+    let mut turns = Turns::default();
+    for _ in 0..Turns::count() {
+        turns.time("bare GET", stage.get()).await;
+        drop(turns.time("get", cold.get(&name)).await);
+        drop(turns.time("get_or_load", cold.get_or_load(&name, LoadOptions::default(), || async { Ok(None) })).await);
+        drop(turns.time("strict get", strict.get(&name)).await);
     }
-    let bare = median(&mut times[0]);
-    println!("cache/hit in the store, in turn: bare GET {bare:?}");
-    for ((what, _), times) in kinds.iter().zip(&mut times[1..]) {
-        let time = median(times);
-        println!("cache/hit in the store, in turn: {what} {time:?}, {:.2} x", time.as_secs_f64() / bare.as_secs_f64());
-    }
+    turns.print("cache/hit in the store");
 }
 
 fn in_the_store(criterion: &mut Criterion) {
@@ -157,12 +120,14 @@ fn in_the_store(criterion: &mut Criterion) {
     // A namespace whose copies do not fit: each read is one of the store, as those of a process that just started.
     let policy = Policy { local_bytes: 1, ..Policy::default() };
     let config = Config { default_policy: policy, ..Config::default() };
-    let store = Arc::new(RedisCacheStore::new(bed.redis.clone(), &config));
+    let store = Arc::new(RedisCacheStore::new(bed.stage.redis.clone(), &config));
     let cold = CacheManager::new(store, config).namespace("page").expect("a namespace");
     let name = name(7);
-    runtime.block_on(in_turn(&bed.redis, &name, [("get", &cold), ("get_or_load", &cold), ("strict get", &strict)]));
+    // In a task, as the callers of a service are.
+    let reads = in_turn(Arc::clone(&bed.stage), cold.clone(), strict.clone(), name.clone());
+    runtime.block_on(runtime.spawn(reads)).expect("no panic");
     let mut group = criterion.benchmark_group("cache/hit in the store");
-    group.bench_function("bare GET", |bencher| bencher.to_async(&runtime).iter(|| get(&bed.redis)));
+    group.bench_function("bare GET", |bencher| bencher.to_async(&runtime).iter(|| bed.stage.get()));
     group.bench_function("get", |bencher| {
         bencher.to_async(&runtime).iter(|| async { black_box(cold.get(&name).await.expect("an answer")) });
     });
@@ -178,13 +143,13 @@ fn in_the_store(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("cache/64 at once");
     group.throughput(Throughput::Elements(AT_ONCE));
     group.bench_function("bare GET", |bencher| {
-        bencher.to_async(&runtime).iter(|| futures::future::join_all((0..AT_ONCE).map(|_| get(&bed.redis))));
+        bencher.to_async(&runtime).iter(|| futures::future::join_all((0..AT_ONCE).map(|_| bed.stage.get())));
     });
     group.bench_function("get", |bencher| {
         bencher.to_async(&runtime).iter(|| futures::future::join_all((0..AT_ONCE).map(|_| cold.get(&name))));
     });
     group.finish();
-    runtime.block_on(bed.redis.shutdown());
+    runtime.block_on(bed.stage.redis.shutdown());
 }
 
 criterion_group!(benches, in_the_process, in_the_store);

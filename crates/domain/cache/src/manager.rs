@@ -9,6 +9,7 @@ mod outage;
 mod read;
 mod run;
 mod stats;
+mod streak;
 mod sweep;
 mod tags;
 mod warm;
@@ -28,6 +29,7 @@ use self::{
     local::{Local, Nanos, nanos},
     outage::Outage,
     stats::Stats,
+    streak::Streak,
     warm::Warmers,
     watch::Alerts,
 };
@@ -91,6 +93,8 @@ pub(crate) struct Space {
     tag: Tag,
     local: Local,
     flights: Flights,
+    /// Of the loads that asked the store.
+    streak: Streak,
     stats: Stats,
 }
 
@@ -210,7 +214,7 @@ impl Space {
         let local = Local::new(policy.local_bytes);
         let (tag, flights, stats) = (Tag::of_namespace(&name), Flights::default(), Stats::default());
         let behind = nanos(policy.freshness.behind());
-        Self { name, policy, layout, behind, tag, local, flights, stats }
+        Self { name, policy, layout, behind, tag, local, flights, streak: Streak::default(), stats }
     }
 
     fn key(&self, key: &str) -> Result<EntryKey, Error> {

@@ -51,6 +51,11 @@ impl Flights {
         Seat::Pilot(sender, Passenger(receiver))
     }
 
+    /// Whether a load of this key is.
+    pub(crate) fn is_under_way(&self, key: &str) -> bool {
+        self.lock().contains_key(key)
+    }
+
     /// Makes sure that the flight ends.
     pub(crate) fn landing(&self, key: &Arc<str>, outcome: watch::Sender<Option<Outcome>>) -> Landing<'_> {
         Landing { flights: self, key: Arc::clone(key), outcome }

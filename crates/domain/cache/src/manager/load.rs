@@ -4,7 +4,7 @@
 //! |---|---|
 //! | a copy in the process | 0 |
 //! | an entry in the store | 1 |
-//! | nothing, and the lease to load it | 2: the lookup that leases, and the fill |
+//! | nothing, and the lease to load it | 2: the lookup that leases, and the fill; one more when the lookups before it found all |
 //! | nothing, and somebody else loads it | 1, the message that it is there, and 1 |
 
 mod loader;
@@ -112,6 +112,16 @@ impl Namespace {
             space.stats.stale.add();
             return Ok(stale.clone());
         }
+        if stale.is_none() && after == 0 && space.streak.is_long() && !space.flights.is_under_way(key) {
+            match inner.read_valid(space, &entry_key).await {
+                Ok(Some(found)) if !found.is_stale => {
+                    space.stats.store_hits.add();
+                    return Ok(found);
+                }
+                // The flight finds out what to do about it.
+                _ => space.streak.missed(),
+            }
+        }
         let mut passenger = self.depart(key, options, loader, after)?;
         let outcome = match &stale {
             Some(stale) => match timeout(space.policy.soft_timeout, passenger.outcome()).await {
@@ -163,6 +173,10 @@ impl Flight {
                 Err(error) if error.is_of_the_store() => return self.load_alone(ticket, loader).await,
                 Err(error) => return Err(error),
             };
+            match claim {
+                Claim::Fresh => self.space.streak.found(),
+                Claim::Granted | Claim::Busy(_) => self.space.streak.missed(),
+            }
             match claim {
                 Claim::Fresh => {
                     self.space.stats.store_hits.add();

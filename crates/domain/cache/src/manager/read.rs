@@ -39,19 +39,13 @@ impl Namespace {
         if let Some(remembered) = inner.remembered(space, &key) {
             return Ok(remembered);
         }
-        let ticket = inner.coherence.ticket(&key);
-        let read = inner.timed(space, inner.store.get(&key));
-        let read = Box::pin(inner.with_tags(space, space.policy.freshness.behind(), read, Option::as_ref)).await;
-        match read {
-            Ok((Some(entry), true, until)) => {
-                let is_fresh = entry.is_fresh();
-                let copy = inner.keep(space, &key, entry, ticket, until);
-                let found = is_fresh.then_some(Cached { copy, is_stale: false });
-                let counter = if is_fresh { &space.stats.store_hits } else { &space.stats.misses };
+        match Box::pin(inner.read_valid(space, &key)).await {
+            Ok(Some(found)) => {
+                let counter = if found.is_stale { &space.stats.misses } else { &space.stats.store_hits };
                 counter.add();
-                Ok(found)
+                Ok(Some(found).filter(|found| !found.is_stale))
             }
-            Ok(_) => {
+            Ok(None) => {
                 space.local.remove(&key.key);
                 space.stats.misses.add();
                 Ok(None)
@@ -71,6 +65,18 @@ impl Namespace {
 // === impl Inner ===
 
 impl Inner {
+    /// What the store has of an entry, unless it was invalidated; kept in the process from now on.
+    pub(super) async fn read_valid(&self, space: &Space, key: &EntryKey) -> Result<Option<Cached>, Error> {
+        let ticket = self.coherence.ticket(key);
+        let read = self.timed(space, self.store.get(key));
+        let (found, is_valid, until) =
+            self.with_tags(space, space.policy.freshness.behind(), read, Option::as_ref).await?;
+        Ok(found.filter(|_| is_valid).map(|entry| {
+            let is_stale = !entry.is_fresh();
+            Cached { copy: self.keep(space, key, entry, ticket, until), is_stale }
+        }))
+    }
+
     /// A copy that may be served without asking.
     pub(super) fn fresh_copy(&self, space: &Space, key: &str, now: Nanos) -> Option<Arc<Copy>> {
         let copy = space.local.get(key)?;

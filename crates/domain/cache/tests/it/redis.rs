@@ -91,6 +91,40 @@ async fn a_miss_that_is_loaded_is_two_round_trips_a_hit_in_the_store_one_and_a_c
 }
 
 #[tokio::test]
+async fn where_lookups_found_all_a_plain_read_is_tried_first_and_a_miss_ends_that() {
+    let server = RedisServer::start().await.unwrap();
+    let [one, two] = [quiet(&server.url(), "", bounded(MINUTE)).await, quiet(&server.url(), "", bounded(MINUTE)).await];
+    let [here, there] = [&one, &two].map(|cache| cache.namespace("page").unwrap());
+    let reset = || server.cli(&["CONFIG", "RESETSTAT"]);
+    for key in 0..70 {
+        here.set(&key.to_string(), "set", WriteOptions::default()).await.unwrap();
+    }
+    // A plain read needs to know what time it is on the server. The script is known from then on.
+    there.get("nothing").await.unwrap();
+    load(&there, "0").await;
+    for key in 1..64 {
+        reset();
+        assert_eq!(load(&there, &key.to_string()).await, "set");
+        assert_eq!(scripts(&server), 1, "{key}: {:?}", asked(&server));
+    }
+    reset();
+    assert_eq!(load(&there, "64").await, "set");
+    assert_eq!(asked(&server), ["mget 1"], "all of 64 were there");
+    reset();
+    assert_eq!(load(&there, "a").await, "loaded");
+    assert_eq!(scripts(&server), 2, "{:?}", asked(&server));
+    assert!(
+        asked(&server).contains(&"mget 2".to_owned()),
+        "a plain one, and the one that leased: {:?}",
+        asked(&server)
+    );
+    reset();
+    assert_eq!(load(&there, "65").await, "set");
+    assert_eq!(scripts(&server), 1, "one was not: {:?}", asked(&server));
+    assert_eq!(there.stats().store_hits, 66);
+}
+
+#[tokio::test]
 async fn a_hit_in_the_store_is_one_plain_command() {
     let server = RedisServer::start().await.unwrap();
     let reset = || server.cli(&["CONFIG", "RESETSTAT"]);
