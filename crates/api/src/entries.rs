@@ -7,7 +7,7 @@ use axum::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use trackside_cache::{Cached, Error, Namespace, Receipt, WriteOptions, Written};
+use trackside_cache::{Cached, Error, Invalidated, Namespace, Receipt, WriteOptions, Written};
 
 use crate::{
     ApiState,
@@ -111,6 +111,14 @@ pub(crate) async fn delete(namespace: &Namespace, key: &str, headers: &HeaderMap
             done(&namespace.compare_and_delete(key, version).await?)?;
             Ok(StatusCode::NO_CONTENT)
         }
+    }
+}
+
+/// Answers an invalidation.
+pub(crate) const fn invalidated(how_far: Invalidated) -> StatusCode {
+    match how_far {
+        Invalidated::Everywhere => StatusCode::NO_CONTENT,
+        Invalidated::Remembered => StatusCode::ACCEPTED,
     }
 }
 

@@ -176,11 +176,13 @@ async fn delete_entry(
 #[utoipa::path(
     delete, path = "/v1/cache/tags/{tag}", tag = "cache", operation_id = "invalidate_cache_tag",
     params(("tag" = String, Path, description = "1 to 128 printable ASCII characters", example = "shop:7")),
-    responses((status = NO_CONTENT, description = "None of them is served any more"))
+    responses(
+        (status = NO_CONTENT, description = "None of them is served any more"),
+        (status = ACCEPTED, description = "The store is away; this process serves none of them, the others when the store is back")
+    )
 )]
 async fn invalidate(State(state): State<ApiState>, StrictPath(tag): StrictPath<String>) -> Result<StatusCode, Problem> {
-    state.cache.invalidate_tag(&tag.parse::<Tag>()?).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(entries::invalidated(state.cache.invalidate_tag(&tag.parse::<Tag>()?).await?))
 }
 
 /// Statistics of the cache in this process

@@ -162,14 +162,16 @@ async fn delete_entry(
 #[utoipa::path(
     delete, path = "/v1/projects/{project_id}", tag = "cache", operation_id = "invalidate_project",
     params(("project_id" = String, Path, description = "Which project", example = "42")),
-    responses((status = NO_CONTENT, description = "None of it is served any more"))
+    responses(
+        (status = NO_CONTENT, description = "None of it is served any more"),
+        (status = ACCEPTED, description = "The store is away; this process serves none of it, the others when the store is back")
+    )
 )]
 async fn invalidate(
     State(state): State<ApiState>,
     StrictPath(project_id): StrictPath<String>,
 ) -> Result<StatusCode, Problem> {
-    state.cache.projects::<Value>()?.invalidate(&project_id).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(entries::invalidated(state.cache.projects::<Value>()?.invalidate(&project_id).await?))
 }
 
 async fn get(state: &ApiState, key: &str, headers: &HeaderMap) -> Result<Response, Problem> {

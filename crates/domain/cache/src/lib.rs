@@ -31,7 +31,7 @@ pub use error::Error;
 pub use feed::{CacheFeed, CacheSignal};
 pub use key::{EntryKey, KeyLayout, NamespaceName, Tag};
 pub use manager::{
-    CacheManager, Cached, LoadError, LoadOptions, Loaded, Namespace, NamespaceStats, Receipt, WarmOutcome,
+    CacheManager, Cached, Invalidated, LoadError, LoadOptions, Loaded, Namespace, NamespaceStats, Receipt, WarmOutcome,
     WarmProgress, WriteOptions,
 };
 pub use memory::MemoryCacheStore;

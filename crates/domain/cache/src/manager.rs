@@ -37,6 +37,7 @@ pub use self::{
     load::LoadError,
     namespace::{Cached, LoadOptions, Loaded, Namespace, Receipt, WriteOptions},
     stats::NamespaceStats,
+    tags::Invalidated,
     warm::{WarmOutcome, WarmProgress},
 };
 use crate::{CacheStore, Config, EntryKey, Error, KeyLayout, NamespaceName, Policy, Tag};

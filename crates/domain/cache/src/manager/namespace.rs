@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
-use super::{Inner, Space, local::Copy};
+use super::{Inner, Invalidated, Space, local::Copy};
 use crate::{Error, NamespaceName, Policy, Stamp, Tag};
 
 /// Entries with one policy. Clones share it all.
@@ -125,7 +125,7 @@ impl Namespace {
     ///
     /// # Errors
     /// When the store refuses; never because it is away.
-    pub async fn invalidate_tag(&self, tag: &Tag) -> Result<(), Error> {
+    pub async fn invalidate_tag(&self, tag: &Tag) -> Result<Invalidated, Error> {
         self.inner.invalidate(tag).await
     }
 

@@ -7,6 +7,25 @@ use futures::future::try_join;
 use super::{CacheManager, Inner, Space, local::Nanos};
 use crate::{Error, MAX_TAGS, Stamp, StoredEntry, Tag};
 
+/// How far the invalidation of a tag has come.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// # use std::sync::Arc;
+/// # use trackside_cache::{CacheManager, Config, Invalidated, MemoryCacheStore};
+/// # let store = MemoryCacheStore::new(&Config::default(), Arc::new(trackside_core::SystemClock::default()));
+/// # let cache = CacheManager::new(Arc::new(store), Config::default());
+/// assert_eq!(cache.invalidate_tag(&"shop:7".parse()?).await?, Invalidated::Everywhere);
+/// # Ok::<(), trackside_cache::Error>(()) }).unwrap();
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Invalidated {
+    /// The store has it: no process serves those entries any more.
+    Everywhere,
+    /// The store is away: this process does not serve them any more, the others will not when the store is back.
+    Remembered,
+}
+
 // === impl CacheManager ===
 
 impl CacheManager {
@@ -15,7 +34,7 @@ impl CacheManager {
     ///
     /// # Errors
     /// When the store refuses; never because it is away.
-    pub async fn invalidate_tag(&self, tag: &Tag) -> Result<(), Error> {
+    pub async fn invalidate_tag(&self, tag: &Tag) -> Result<Invalidated, Error> {
         self.inner.invalidate(tag).await
     }
 }
@@ -23,16 +42,16 @@ impl CacheManager {
 // === impl Inner ===
 
 impl Inner {
-    pub(super) async fn invalidate(&self, tag: &Tag) -> Result<(), Error> {
+    pub(super) async fn invalidate(&self, tag: &Tag) -> Result<Invalidated, Error> {
         match self.store.invalidate_tag(tag).await {
             Ok(version) => {
                 self.coherence.tag_heard(tag, version);
-                Ok(())
+                Ok(Invalidated::Everywhere)
             }
             Err(error) if error.is_of_the_store() => {
                 let version = self.coherence.provisional_tag(tag, true);
                 self.outage.remember_tag(tag, version);
-                Ok(())
+                Ok(Invalidated::Remembered)
             }
             Err(error) => Err(error),
         }

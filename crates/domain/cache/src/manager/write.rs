@@ -11,7 +11,7 @@ use super::{
     local::{Copy, NewCopy},
     outage::Change,
 };
-use crate::{Condition, EntryKey, Error, NewEntry, Stamp, Tag, Writer, Written};
+use crate::{Condition, EntryKey, Error, Invalidated, NewEntry, Stamp, Tag, Writer, Written};
 
 /// Tags of a write may be known from any time ago: with an older version the entry is a miss, and never wrong.
 const ANY_TIME: Duration = Duration::MAX;
@@ -130,7 +130,7 @@ impl Namespace {
     ///
     /// # Errors
     /// When the store refuses; never because it is away.
-    pub async fn clear(&self) -> Result<(), Error> {
+    pub async fn clear(&self) -> Result<Invalidated, Error> {
         self.inner.invalidate(&self.space.tag).await
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Error, LoadError, LoadOptions, Receipt, Stamp, Tag, TypedCache, WriteOptions};
+use crate::{Error, Invalidated, LoadError, LoadOptions, Receipt, Stamp, Tag, TypedCache, WriteOptions};
 
 /// The name that is not an entry's.
 const DATA: &str = "data";
@@ -132,7 +132,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> ProjectCache<T> {
     ///
     /// # Errors
     /// When the store refuses; never because it is away.
-    pub async fn invalidate(&self, project_id: &str) -> Result<(), Error> {
+    pub async fn invalidate(&self, project_id: &str) -> Result<Invalidated, Error> {
         self.0.namespace().invalidate_tag(&tag(project_id)?).await
     }
 

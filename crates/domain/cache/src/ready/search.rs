@@ -5,7 +5,7 @@ use std::{fmt::Write, sync::Arc};
 use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
-use crate::{Error, LoadError, LoadOptions, Receipt, Tag, TypedCache, WriteOptions};
+use crate::{Error, Invalidated, LoadError, LoadOptions, Receipt, Tag, TypedCache, WriteOptions};
 
 /// Search results at `kb_search:<digest>`, the digest being one of knowledge base and query.
 ///
@@ -71,7 +71,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> SearchCache<T> {
     ///
     /// # Errors
     /// When the store refuses; never because it is away.
-    pub async fn invalidate(&self, knowledge_base: &str) -> Result<(), Error> {
+    pub async fn invalidate(&self, knowledge_base: &str) -> Result<Invalidated, Error> {
         self.0.namespace().invalidate_tag(&tag(knowledge_base)?).await
     }
 }

@@ -96,7 +96,7 @@ impl ResponseCacheLayer {
     /// As [`CacheManager::invalidate_tag`](crate::CacheManager::invalidate_tag).
     pub async fn invalidate(&self, path: &str) -> Result<(), Error> {
         match tag_of(self.shared.namespace.name(), path) {
-            Some(tag) => self.shared.namespace.invalidate_tag(&tag).await,
+            Some(tag) => self.shared.namespace.invalidate_tag(&tag).await.map(drop),
             None => Ok(()),
         }
     }

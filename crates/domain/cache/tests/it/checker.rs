@@ -11,7 +11,7 @@ use std::{
 };
 
 use tokio::{task::JoinSet, time::Instant};
-use trackside_cache::{LoadOptions, Namespace, Receipt, Tag, WriteOptions};
+use trackside_cache::{Invalidated, LoadOptions, Namespace, Receipt, Tag, WriteOptions};
 use trackside_testkit::RedisServer;
 
 use crate::{
@@ -80,7 +80,7 @@ async fn write(truth: Arc<Truth>, pages: Namespace, key: String, quiet: Option<A
         match value % 7 {
             // The source changes first; what is read after that is at least this.
             3 => drop(pages.delete(&key).await.unwrap()),
-            5 => pages.invalidate_tag(&tag).await.unwrap(),
+            5 => assert_eq!(pages.invalidate_tag(&tag).await.unwrap(), Invalidated::Everywhere),
             _ => {
                 let options = WriteOptions { tags: vec![tag.clone()], ..WriteOptions::default() };
                 let receipt = pages.set(&key, value.to_string(), options).await.unwrap();

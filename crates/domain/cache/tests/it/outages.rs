@@ -3,7 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use trackside_cache::{CacheManager, Config, Error, Freshness, LoadOptions, Policy, Receipt, Tag, WriteOptions};
+use trackside_cache::{
+    CacheManager, Config, Error, Freshness, Invalidated, LoadOptions, Policy, Receipt, Tag, WriteOptions,
+};
 use trackside_testkit::{FaultProxy, RedisServer, eventually};
 
 use crate::{
@@ -170,7 +172,7 @@ async fn an_invalidation_meanwhile_holds_here_at_once_and_everywhere_after_it() 
     bed.cut().await;
     here.set("b", "old", tagged("shop")).await.unwrap();
     let shop: Tag = "shop".parse().unwrap();
-    bed.away.cache.invalidate_tag(&shop).await.unwrap();
+    assert_eq!(bed.away.cache.invalidate_tag(&shop).await.unwrap(), Invalidated::Remembered);
     for key in ["a", "b"] {
         assert!(!here.get(key).await.is_ok_and(|cached| cached.is_some()), "{key} is served");
     }
