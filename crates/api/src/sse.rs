@@ -43,7 +43,7 @@ pub(crate) async fn of_operation(
         Ok(Lookup::Unknown) => return Err(Problem::not_found("operation", id)),
         Ok(Lookup::Complete) => return Ok(StatusCode::NO_CONTENT.into_response()),
         Ok(Lookup::Open) => {}
-        Err(error) if error.kind().is_store_outage() => {}
+        Err(error) if error.is_of_the_store() => {}
         Err(error) => return Err(error.into()),
     }
     Ok(stream(state, route, state.progress.events(id, after).map(Message::from)))

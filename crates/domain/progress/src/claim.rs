@@ -49,7 +49,7 @@ pub(crate) struct Sent {
 /// What the claim becomes when the frames are written.
 #[derive(Debug)]
 pub(crate) struct After {
-    snapshot: Option<Snapshot>,
+    pub(crate) snapshot: Option<Snapshot>,
     told: Option<Snapshot>,
     held: Vec<Change>,
     since_keyframe: usize,

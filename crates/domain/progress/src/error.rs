@@ -70,7 +70,8 @@ impl Error {
     }
 
     /// True when it is the store that cannot serve, rather than the request or the data that is wrong.
-    pub(crate) fn is_of_the_store(&self) -> bool {
+    #[must_use]
+    pub fn is_of_the_store(&self) -> bool {
         self.kind().is_store_outage() || self.kind() == ErrorKind::Refused
     }
 

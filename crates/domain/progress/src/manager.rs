@@ -179,21 +179,20 @@ impl ProgressTracker {
         self.change(id, Change::Finish(status, result)).await
     }
 
-    /// How the operation stands, or `None` when nothing is known of it. With the store away, an operation that this
-    /// process writes is answered from its memory.
+    /// How the operation stands, or `None` when nothing is known of it. With the store away, or not taking any writes, an
+    /// operation that this process writes is answered from its memory.
     ///
     /// # Errors
     /// [`Error::Store`] when the store is away and this process does not know the operation.
     pub async fn get(&self, id: &ProgressId) -> Result<Option<Snapshot>, Error> {
-        let error = match self.inner.store.head(id).await {
-            Ok(head) => return Snapshot::after(&head.frames),
-            Err(error) => error,
+        let told = self.inner.store.head(id).await.and_then(|head| Snapshot::after(&head.frames));
+        let ours = match &told {
+            Ok(None) => self.writers().get(id).filter(|writer| !writer.is_idle()).cloned(),
+            Err(error) if error.is_of_the_store() => self.writers().get(id).cloned(),
+            Ok(Some(_)) | Err(_) => None,
         };
-        let writer = self.writers().get(id).cloned();
-        match writer {
-            Some(writer) if error.kind().is_store_outage() => writer.local_snapshot().await.map(Some).ok_or(error),
-            _ => Err(error),
-        }
+        let Some(ours) = ours else { return told };
+        ours.local_snapshot().await.map_or(told, |local| Ok(Some(local)))
     }
 
     /// Whether there is something to stream to a client that has seen everything up to `after`. One round trip.
@@ -203,7 +202,8 @@ impl ProgressTracker {
     pub async fn lookup(&self, id: &ProgressId, after: Option<EventId>) -> Result<Lookup, Error> {
         let head = self.inner.store.head(id).await?;
         let (Some(last), Some(snapshot)) = (head.frames.last(), Snapshot::after(&head.frames)?) else {
-            return Ok(Lookup::Unknown);
+            // What only this process knows is not unknown: it is written when the store takes it.
+            return Ok(if self.inner.is_unwritten(id) { Lookup::Open } else { Lookup::Unknown });
         };
         let has_everything = snapshot.status.is_final() && after == Some(last.id.next());
         Ok(if has_everything { Lookup::Complete } else { Lookup::Open })
@@ -220,7 +220,9 @@ impl ProgressTracker {
         id: &ProgressId,
         after: Option<EventId>,
     ) -> impl Stream<Item = ProgressEvent> + Send + use<> + 'static {
-        follow(Arc::clone(&self.inner.store), self.inner.config.clone(), id.clone(), after)
+        let (inner, of) = (Arc::clone(&self.inner), id.clone());
+        let is_unwritten = move || inner.is_unwritten(&of);
+        follow(Arc::clone(&self.inner.store), self.inner.config.clone(), id.clone(), after, is_unwritten)
     }
 
     /// Tells held-back percentages and writes buffered updates until `shutdown`, and then once more.
@@ -307,10 +309,24 @@ impl ProgressTracker {
     }
 
     fn writers(&self) -> MutexGuard<'_, HashMap<ProgressId, Arc<Writer>>> {
-        self.inner.writers.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.writers()
     }
 
     fn unsettled(&self) -> MutexGuard<'_, HashSet<ProgressId>> {
         self.inner.unsettled.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Inner ===
+
+impl Inner {
+    /// Whether this process has something for the operation that the store does not have yet.
+    fn is_unwritten(&self, id: &ProgressId) -> bool {
+        let writer = self.writers().get(id).cloned();
+        writer.is_some_and(|writer| !writer.is_idle())
+    }
+
+    fn writers(&self) -> MutexGuard<'_, HashMap<ProgressId, Arc<Writer>>> {
+        self.writers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -18,6 +18,7 @@ pub(crate) fn follow(
     config: Config,
     id: ProgressId,
     after: Option<EventId>,
+    is_unwritten: impl Fn() -> bool + Send + 'static,
 ) -> impl Stream<Item = ProgressEvent> + Send + 'static {
     async_stream::stream! {
         let _open = OpenStream::count();
@@ -28,6 +29,14 @@ pub(crate) fn follow(
         while !follower.ended {
             if behind {
                 match follower.catch_up().await {
+                    // The store answers and does not take what this process has of the operation.
+                    Ok(caught_up) if caught_up.is_nothing && is_unwritten() => {
+                        if !degraded {
+                            yield notice(EventKind::Degraded, json!({"reason": "unwritten"}));
+                        }
+                        degraded = true;
+                        behind = false;
+                    }
                     Ok(caught_up) => {
                         degraded = false;
                         behind = caught_up.more;
@@ -87,6 +96,8 @@ struct CaughtUp {
     events: Vec<ProgressEvent>,
     /// True when there is more to read at once.
     more: bool,
+    /// True when the store knows nothing of the operation.
+    is_nothing: bool,
 }
 
 /// Counts an open stream until it is dropped.
@@ -107,7 +118,8 @@ impl Follower {
             // A client that comes back with the last event may have missed only the end, which is no frame.
             if !frames.is_empty() || !is_first_look {
                 let more = frames.len() >= MAX_FRAMES;
-                return Ok(CaughtUp { events: frames.into_iter().flat_map(|frame| self.take(frame)).collect(), more });
+                let events = frames.into_iter().flat_map(|frame| self.take(frame)).collect();
+                return Ok(CaughtUp { events, more, is_nothing: false });
             }
         }
         let head = self.store.head(&self.id).await?;
@@ -116,12 +128,15 @@ impl Follower {
         match (state, head.frames.last()) {
             // It went on between the two reads.
             (Some(_), Some(last)) if is_kept && Some(last.id) != self.cursor => {
-                return Ok(CaughtUp { events, more: true });
+                return Ok(CaughtUp { events, more: true, is_nothing: false });
             }
             (Some(state), Some(last)) => self.start_from(&state, last, &mut events)?,
-            _ => self.look_at_nothing(&mut events),
+            _ => {
+                self.look_at_nothing(&mut events);
+                return Ok(CaughtUp { is_nothing: events.is_empty(), events, more: false });
+            }
         }
-        Ok(CaughtUp { events, more: false })
+        Ok(CaughtUp { events, more: false, is_nothing: false })
     }
 
     /// The whole state, unless the client has it.

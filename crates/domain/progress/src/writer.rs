@@ -109,9 +109,13 @@ impl Writer {
         self.is_settled(&state)
     }
 
-    /// The state with everything that was applied, for when the store cannot be asked.
+    /// The state with everything that was applied, written or not, for when the store cannot tell it.
     pub(crate) async fn local_snapshot(&self) -> Option<Snapshot> {
-        self.state.lock().await.claim.as_ref()?.snapshot.clone()
+        let state = self.state.lock().await;
+        match &state.sent {
+            Some(sent) => sent.after.snapshot.clone(),
+            None => state.claim.as_ref()?.snapshot.clone(),
+        }
     }
 
     /// True when a percentage is held back.

@@ -3,10 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::StreamExt;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use trackside_core::KeyPrefix;
 use trackside_progress::{
-    Config, EventKind, FinalStatus, NewOperation, ProgressId, ProgressStore, ProgressTracker, Receipt,
+    Config, EventKind, FinalStatus, Lookup, NewOperation, ProgressId, ProgressStore, ProgressTracker, Receipt,
     RedisProgressStore, Status, StepSpec, Update,
 };
 use trackside_redis::RedisService;
@@ -91,6 +92,30 @@ async fn a_lost_answer_repeats_no_event() {
     for line in ["before", "its answer is lost", "while away"] {
         assert_eq!(entries.matches(&format!("\"line\":\"{line}\"")).count(), 1, "{line}: {entries}");
     }
+}
+
+#[tokio::test]
+async fn what_a_server_without_memory_does_not_take_is_known_to_this_process_and_written_later() {
+    let server = RedisServer::start().await.unwrap();
+    let tracker = tracker(&server.url(), "").await;
+    let shutdown = CancellationToken::new();
+    let running = tokio::spawn({
+        let (tracker, shutdown) = (tracker.clone(), shutdown.clone());
+        async move { tracker.run(shutdown).await }
+    });
+    let id: ProgressId = "op".parse().unwrap();
+    server.cli(&["CONFIG", "SET", "maxmemory", "1"]);
+    assert_eq!(tracker.ensure(&id, NewOperation::default()).await.unwrap(), Receipt::Buffered);
+    assert_eq!(tracker.get(&id).await.unwrap().unwrap().id, id);
+    assert_eq!(tracker.lookup(&id, None).await.unwrap(), Lookup::Open);
+    let mut events = Box::pin(tracker.events(&id, None));
+    assert_eq!(events.next().await.unwrap().kind, EventKind::Degraded);
+    assert_eq!(tracker.lookup(&"other".parse().unwrap(), None).await.unwrap(), Lookup::Unknown);
+
+    server.cli(&["CONFIG", "SET", "maxmemory", "0"]);
+    assert_eq!(timeout(SOON, events.next()).await.unwrap().unwrap().kind, EventKind::Snapshot);
+    shutdown.cancel();
+    running.await.unwrap();
 }
 
 #[tokio::test]
