@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use futures::{StreamExt, TryStreamExt, stream};
 use trackside_core::QueueName;
 
 use super::QueueManager;
@@ -9,6 +10,8 @@ use crate::{BrakeChange, BrakeScope, Error, QueuePolicy, WorkerStatus};
 
 /// Parked tasks that are returned in one round trip.
 const UNPARK_AT_ONCE: usize = 64;
+/// Queues that are asked or told at the same time: somebody waits for the brake.
+const QUEUES_AT_ONCE: usize = 16;
 
 // === impl QueueManager ===
 
@@ -67,17 +70,13 @@ impl QueueManager {
             // First, so that it happens with the store away too.
             self.stop_braked(&change.scope);
         }
-        let mut failure = None;
-        for queue in self.queues().await? {
-            if let Err(error) = self.set_brake(&queue, change).await {
-                failure.get_or_insert(error);
-            }
-        }
+        let tell = |queue| async move { self.set_brake(&queue, change).await };
+        let told: Vec<_> = stream::iter(self.queues().await?).map(tell).buffered(QUEUES_AT_ONCE).collect().await;
         if change.engaged {
             // Again, for a task whose claim was on its way while the queues learned of the brake.
             self.stop_braked(&change.scope);
         }
-        failure.map_or(Ok(()), Err)
+        told.into_iter().collect()
     }
 
     /// Brings a change of the brake into one queue, and on a release returns its parked tasks.
@@ -102,11 +101,9 @@ impl QueueManager {
     /// # Errors
     /// The store's.
     pub async fn parked(&self, scope: &BrakeScope) -> Result<u64, Error> {
-        let mut parked = 0;
-        for queue in self.queues().await? {
-            parked += self.inner.store.parked(&queue, scope).await?;
-        }
-        Ok(parked)
+        let ask = |queue| async move { self.inner.store.parked(&queue, scope).await };
+        let parked = stream::iter(self.queues().await?).map(ask).buffered(QUEUES_AT_ONCE);
+        parked.try_fold(0, |all, parked| async move { Ok(all + parked) }).await
     }
 
     /// Lets go, in every queue, of what no release will reach any more: brakes that are not among those `on` as of
@@ -118,16 +115,10 @@ impl QueueManager {
     /// # Errors
     /// The first of the store's errors. May be repeated.
     pub async fn reconcile_brakes(&self, on: &HashSet<BrakeScope>, revision: u64) -> Result<usize, Error> {
-        let (mut released, mut failure) = (0, None);
-        for queue in self.queues().await? {
-            match self.reconcile_queue(&queue, on, revision).await {
-                Ok(count) => released += count,
-                Err(error) => {
-                    failure.get_or_insert(error);
-                }
-            }
-        }
-        failure.map_or(Ok(released), Err)
+        let reconcile = |queue| async move { self.reconcile_queue(&queue, on, revision).await };
+        let queues = stream::iter(self.queues().await?).map(reconcile).buffered(QUEUES_AT_ONCE);
+        let released: Vec<Result<usize, Error>> = queues.collect().await;
+        released.into_iter().sum()
     }
 
     async fn reconcile_queue(
