@@ -99,7 +99,7 @@ impl AgentControl {
         let (brake, said) = tokio::join!(self.look(&scope), self.inner.bus.last_status(user_id));
         let brake = brake?;
         let said = match said {
-            Err(error) if error.kind().is_store_outage() => None,
+            Err(error) if is_away(&error) => None,
             said => said?,
         };
         let (paused_globally, pending) = {
