@@ -5,6 +5,7 @@ mod alerts;
 mod brake;
 mod cli;
 mod crash;
+mod degradation;
 mod jobs;
 mod keys;
 mod outage;
