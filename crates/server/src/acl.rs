@@ -21,16 +21,17 @@ pub(crate) enum Role {
 }
 
 /// What every connection says. `CLIENT` and `CLUSTER` with the parts that change nothing, in the words that Redis 6.2 has.
-const CONNECT: &str = "+auth +hello +ping +echo +quit +reset +select +readonly +readwrite +client|id +client|setname \
+const CONNECT: &str = "+auth +hello +ping +echo +reset +select +readonly +readwrite +client|id +client|setname \
                        +client|getname +client|info +cluster|slots +cluster|nodes +cluster|info +role +info +time +command";
-/// What scripts are brought with, and what waits for replicas and the disk.
-const SCRIPTS: &str = "+evalsha +eval +script|load +script|exists +wait";
-const LISTEN: &str = "+subscribe +unsubscribe +psubscribe +punsubscribe +ssubscribe +sunsubscribe";
+/// What scripts are brought with, and what waits: for tasks, replicas and the disk. `WAITAOF` by its category, because a
+/// server before 7.2 refuses the name of a command that it does not know.
+const SCRIPTS: &str = "+evalsha +eval +script|load +script|exists +@blocking";
+const LISTEN: &str = "+subscribe +unsubscribe +psubscribe +punsubscribe";
 const READ: &str = "+exists +get +getrange +hexists +hget +hgetall +hlen +hmget +hrandfield +hscan +hstrlen +hvals +lindex +llen \
                     +lrange +mget +pttl +scan +smembers +strlen +ttl +type +xlen +xrange +xrevrange +zcard +zcount +zlexcount \
                     +zmscore +zrange +zrangebylex +zrangebyscore +zrevrange +zrevrangebylex +zrevrangebyscore +zrevrank \
-                    +zscore +memory|usage";
-const WRITE: &str = "+append +blmove +blpop +decrby +del +expire +getex +hdel +hincrby +hset +hsetnx +incr +incrby +lpop +lpush +persist \
+                    +zscan +zscore +memory|usage";
+const WRITE: &str = "+append +decrby +del +expire +getex +hdel +hincrby +hset +hsetnx +incr +incrby +lpop +lpush +persist \
                      +pexpire +pexpireat +publish +rpop +rpush +sadd +set +setex +setrange +unlink +xadd +zadd +zrem +zremrangebyscore";
 /// Celery with kombu, RedBeat and the events of its workers.
 const CELERY: &str = "+@connection +@transaction +llen +lpush +rpush +rpop +brpop +sadd +srem +smembers +sismember +hset \

@@ -23,12 +23,22 @@ pub struct Bed {
     pub history: usize,
 }
 
-/// One test for each law, against the [`Bed`] that the expression makes; it is awaited.
+/// One test for each law, against the [`Bed`] that the expression makes; it is awaited. With `in turn` before it, one
+/// future that runs all of them.
 #[macro_export]
 macro_rules! progress_store_conformance {
-    ($bed:expr) => {
-        $crate::progress_store_conformance!(@laws $bed;
-            ids_increase, one_writer, repeatable, history, resume, live, bounded, expiry, never_from_nothing);
+    (in turn $bed:expr) => {
+        $crate::progress_store_conformance!(@every in_turn $bed)
+    };
+    (@every $how:ident $bed:expr) => {
+        $crate::progress_store_conformance! { @$how $bed;
+            ids_increase, one_writer, repeatable, history, resume, live, bounded, expiry, never_from_nothing }
+    };
+    (@in_turn $bed:expr; $($law:ident),*) => {
+        async {
+            $($crate::conformance::$law(&$bed.await).await?;)*
+            Ok::<(), $crate::Error>(())
+        }
     };
     (@laws $bed:expr; $($law:ident),*) => {
         $(
@@ -38,6 +48,9 @@ macro_rules! progress_store_conformance {
                 $crate::conformance::$law(&bed).await.unwrap();
             }
         )*
+    };
+    ($bed:expr) => {
+        $crate::progress_store_conformance!(@every laws $bed);
     };
 }
 

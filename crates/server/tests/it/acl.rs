@@ -31,7 +31,7 @@ fn print(words: &[&str]) -> Command {
 }
 
 /// A server that knows the users of a prefix.
-async fn ruled(prefix: &str) -> anyhow::Result<RedisServer> {
+pub(crate) async fn ruled(prefix: &str) -> anyhow::Result<RedisServer> {
     let redis = RedisServer::start().await?;
     let output = print(&["--format", "commands"]).env("TRACKSIDE_REDIS__PREFIX", prefix).output().await?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -42,7 +42,7 @@ async fn ruled(prefix: &str) -> anyhow::Result<RedisServer> {
     Ok(redis)
 }
 
-fn url(redis: &RedisServer, role: &str) -> String {
+pub(crate) fn url(redis: &RedisServer, role: &str) -> String {
     format!("redis://trackside-{role}:{}@127.0.0.1:{}", password(role), redis.port())
 }
 

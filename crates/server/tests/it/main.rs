@@ -1,6 +1,7 @@
 //! The program as its users meet it: a real process, over HTTP, on memory stores and on a real Redis.
 
 mod acl;
+mod acl_laws;
 mod alerts;
 mod brake;
 mod cli;

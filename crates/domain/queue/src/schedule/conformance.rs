@@ -45,13 +45,20 @@ pub trait ScheduleHarness: Send + Sync {
     async fn advance(&self, by: Duration);
 }
 
-/// One test for each law, against the [`ScheduleHarness`] that the expression makes; it is awaited.
+/// One test for each law, against the [`ScheduleHarness`] that the expression makes; it is awaited. With `in turn` before
+/// it, one future that runs all of them.
 ///
 /// The calling crate needs tokio with its `macros` and `rt` features.
 #[macro_export]
 macro_rules! schedule_store_conformance {
     ($harness:expr) => {
-        $crate::schedule_store_conformance! { @each $harness;
+        $crate::schedule_store_conformance! { @laws each $harness }
+    };
+    (in turn $harness:expr) => {
+        $crate::schedule_store_conformance! { @laws turn $harness }
+    };
+    (@laws $how:ident $harness:expr) => {
+        $crate::schedule_store_conformance! { @$how $harness;
             s1_what_is_written_is_read
             s1_writing_the_same_times_again_keeps_slot_log_and_rest
             s1_other_times_begin_anew
@@ -63,6 +70,12 @@ macro_rules! schedule_store_conformance {
             s4_a_claim_says_when_the_next_one_is_due
             s5_schedules_are_listed_by_name_page_by_page
             s5_a_removed_schedule_leaves_nothing
+        }
+    };
+    (@turn $harness:expr; $($law:ident)*) => {
+        async {
+            $($crate::conformance::$law(&$harness.await).await?;)*
+            Ok::<(), $crate::Error>(())
         }
     };
     (@each $harness:expr; $($law:ident)*) => {
