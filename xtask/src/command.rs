@@ -9,8 +9,18 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 
 /// The cargo that runs this task, so that a task never mixes toolchains.
+///
+/// It is not told what cargo told this program of its own crate: to a build script that asks for such a variable, as that
+/// of ring does, it would be another one than without a task, and everything above ring would be built anew each time.
 pub(crate) fn cargo() -> Command {
-    Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            cargo.env_remove(name);
+        }
+    }
+    cargo
 }
 
 /// Prints `command`, runs it with this process' output, and fails when it fails.
@@ -84,6 +94,14 @@ mod tests {
         let mut command = Command::new("/opt/bin/cargo");
         command.args(["bench", "--bench", "*", "two words"]);
         assert_eq!(line(&command), "cargo bench --bench '*' 'two words'");
+    }
+
+    #[test]
+    fn cargo_is_not_told_of_the_crate_of_these_tasks() {
+        let (cargo, known) = (cargo(), env::var_os("CARGO_MANIFEST_DIR"));
+        let removed = |name: &str| cargo.get_envs().any(|(it, value)| it == name && value.is_none());
+        assert_eq!(removed("CARGO_MANIFEST_DIR"), known.is_some());
+        assert!(!removed("CARGO_TARGET_DIR") && !removed("PATH"));
     }
 
     #[test]

@@ -106,21 +106,29 @@ struct LimitDecision {
     #[serde(skip_serializing_if = "Option::is_none")]
     reservation: Option<String>,
     #[serde(flatten)]
+    #[schema(value_type = Denial)]
     problem: Option<Denial>,
 }
 
-/// What makes a denial a problem document.
+/// What makes a denial a problem document: absent when the call is allowed.
 #[derive(Debug, Serialize, ToSchema)]
 struct Denial {
     #[serde(rename = "type")]
+    #[schema(required = false)]
     type_uri: &'static str,
+    #[schema(required = false)]
     title: &'static str,
+    #[schema(required = false)]
     status: u16,
+    #[schema(required = false)]
     detail: String,
+    #[schema(required = false)]
     code: &'static str,
+    #[schema(required = false)]
     correlation_id: String,
     /// The limits that had no room.
     #[serde(rename = "violated-policies")]
+    #[schema(required = false)]
     violated_policies: Vec<String>,
 }
 
