@@ -140,3 +140,30 @@ impl Message {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_pause_is_read_as_it_was_told(
+            user in "[!-~]{1,128}", reason in prop::option::of("\\PC{0,40}"), by in prop::option::of("\\PC{0,40}"),
+            since in 0_u64..253_402_300_799_999, expires in prop::option::of(0_u64..253_402_300_799_999), revision: u64,
+        ) {
+            let scope = BrakeScope::from(user.parse::<UserId>().unwrap());
+            let (since, expires_at) = (Timestamp::from_millis(since), expires.map(Timestamp::from_millis));
+            let state = BrakeState { scope: scope.clone(), since, reason, by, expires_at, revision };
+            let told = Message::parse(&serde_json::to_vec(&Message::pause(&state, since)).unwrap());
+            prop_assert_eq!(told.brake(scope), Some(state));
+        }
+
+        #[test]
+        fn any_payload_is_read_as_some_message(payload: Vec<u8>) {
+            let message = Message::parse(&payload);
+            prop_assert!(message.brake(BrakeScope::Everyone).is_none_or(|state| Some(state.revision) == message.revision));
+        }
+    }
+}

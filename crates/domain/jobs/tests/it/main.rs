@@ -2,6 +2,7 @@
 
 mod databases;
 mod jobs;
+mod manifests;
 mod processes;
 mod repeats;
 mod shipped_tools;

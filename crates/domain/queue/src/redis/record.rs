@@ -342,6 +342,9 @@ const fn is_zero(number: &u32) -> bool {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::TaskOptions;

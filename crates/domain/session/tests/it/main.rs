@@ -10,6 +10,7 @@ mod outages;
 #[cfg(feature = "redis")]
 mod redis;
 mod security;
+mod tokens;
 #[cfg(feature = "tower-sessions")]
 mod tower_sessions;
 #[cfg(feature = "axum")]

@@ -14,3 +14,4 @@ mod support;
 mod topologies;
 mod typed;
 mod unknown_outcomes;
+mod urls;
