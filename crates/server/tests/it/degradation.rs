@@ -1,7 +1,9 @@
 //! What every operation answers with Redis away, hung, slow, read-only and full: one table, one test for each trouble.
 
 mod answer;
+mod caller;
 mod play;
+mod promises;
 mod stage;
 mod table;
 mod things;
@@ -25,8 +27,10 @@ async fn survives(trouble: Trouble) -> anyhow::Result<()> {
     let later = stage.play(trouble).await;
     ensure!(later.is_empty(), "later:\n{}", later.join("\n"));
     stage.victim.end(trouble).await?;
-    stage.recovers().await;
-    Ok(())
+    stage.catches_up().await;
+    let after_it = stage.recovers().await;
+    ensure!(after_it.is_empty(), "after it:\n{}", after_it.join("\n"));
+    stage.kept_its_word().await
 }
 
 #[tokio::test]

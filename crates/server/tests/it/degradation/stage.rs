@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 use trackside_testkit::{FaultProxy, Fsync, RedisServer, eventually};
 
 use super::{
+    caller::Caller,
     play::Past,
     table::TABLE,
-    things::{Caller, Things, WEBHOOK_SECRET},
+    things::{Things, WEBHOOK_SECRET},
     trouble::Victim,
 };
 use crate::service::{Home, PATIENCE, Service, trackside};
@@ -30,9 +31,11 @@ outage = "local"
 user = { limit = 100000, per_ms = 60000 }
 key = { limit = 100000, per_ms = 60000 }
 ip = { limit = 100000, per_ms = 60000 }
-[limits.policy.calls.limit]
+[limits.policy.places]
+outage = "closed"
+[limits.policy.places.limit]
 user = { limit = 1000, per_ms = 60000 }
-places = { dimension = "user", limit = 100, per_ms = 60000, algorithm = "concurrent" }
+running = { dimension = "user", limit = 100, per_ms = 60000, algorithm = "concurrent" }
 [limits.policy.on-open]
 outage = "open"
 [limits.policy.on-open.limit]
@@ -74,7 +77,7 @@ impl Stage {
         let key = String::from_utf8(trackside().args(words).output().await?.stdout)?.trim().to_owned();
         let url = format!("redis://:{PASSWORD}@127.0.0.1:{}", proxy.port());
         let service = Service::start_with(&home, Some(&url), &[("TRACKSIDE_API_KEYS_FILE", &keys)]).await?;
-        let http = Client::builder().redirect(Policy::none()).build()?;
+        let http = Client::builder().redirect(Policy::none()).pool_max_idle_per_host(0).build()?;
         let mut caller =
             Caller { http, url: service.url.clone(), key, done_job: String::new(), waiting_job: String::new() };
         caller.done_job = run(&caller, json!({"steps": 1})).await?;

@@ -5,25 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::{Context, ensure};
 use data_encoding::HEXLOWER;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use reqwest::{Client, Method, RequestBuilder};
+use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use super::table::Row;
+use super::{caller::Caller, table::Row};
 
 pub(crate) const WEBHOOK_SECRET: &str = "whsec-1";
-
-/// How the rows reach the service.
-#[derive(Debug)]
-pub(crate) struct Caller {
-    pub(crate) http: Client,
-    pub(crate) url: String,
-    /// An API key that may do everything.
-    pub(crate) key: String,
-    /// A job that has ended, and one that waits behind another.
-    pub(crate) done_job: String,
-    pub(crate) waiting_job: String,
-}
 
 /// The things of one row.
 #[derive(Debug, Default)]
@@ -36,28 +24,6 @@ pub(crate) struct Things {
     reservation: String,
 }
 
-// === impl Caller ===
-
-impl Caller {
-    fn request(&self, method: &str, path: &str) -> anyhow::Result<RequestBuilder> {
-        let request = self.http.request(Method::from_bytes(method.as_bytes())?, format!("{}{path}", self.url));
-        Ok(request.header("x-api-key", &self.key))
-    }
-
-    /// The JSON that a request is answered with, which must succeed.
-    pub(crate) async fn did(&self, method: &str, path: &str, body: &Value) -> anyhow::Result<Value> {
-        let mut request = self.request(method, path)?;
-        if !body.is_null() {
-            request = request.json(body);
-        }
-        let response = request.send().await?;
-        let status = response.status();
-        let text = response.text().await?;
-        ensure!(status.is_success(), "{method} {path}: {status} {text}");
-        Ok(if text.is_empty() { Value::Null } else { serde_json::from_str(&text)? })
-    }
-}
-
 // === impl Things ===
 
 impl Things {
@@ -66,18 +32,17 @@ impl Things {
         let mut it = Self { number, ..Self::default() };
         let (method, path) = row.operation.split_once(' ').context("a method and a path")?;
         let text = |value: &Value, name: &str| value[name].as_str().unwrap_or_default().to_owned();
-        if path.contains("{queue}") || path.starts_with("/v1/tasks") {
-            let new = json!({"kind": "k", "payload": number, "max_attempts": 1});
-            it.task = text(&caller.did("POST", &format!("/v1/queues/q{number}/tasks"), &new).await?, "task_id");
-            if method == "POST" && path.starts_with("/v1/tasks") || path.contains("/dead") {
-                let lease = json!({"worker_id": "w", "lease_ms": 60_000});
-                let leased = caller.did("POST", &format!("/v1/queues/q{number}/lease"), &lease).await?;
-                it.fence = leased["tasks"][0]["fence"].as_u64().context("a lease")?;
-            }
+        let queue = it.queue();
+        if method == "POST" && path.starts_with("/v1/tasks") || path.contains("/dead") {
+            (it.task, it.fence) = caller.leased(&queue).await?;
+        } else if path.contains("{queue}") || path.starts_with("/v1/tasks") {
+            let new = json!({"kind": "k", "payload": number});
+            it.task = text(&caller.did("POST", &format!("/v1/queues/{queue}/tasks"), &new).await?, "task_id");
         }
         if path.contains("/dead") {
             let failed = json!({"fence": it.fence, "error": "e"});
-            caller.did("POST", &format!("/v1/tasks/{}/fail", it.task), &failed).await?;
+            let failed = caller.did("POST", &format!("/v1/tasks/{}/fail", it.task), &failed).await?;
+            ensure!(failed["status"] == "dead", "{failed}");
         }
         if path.contains("/sessions") {
             let issued = caller.did("POST", "/v1/sessions", &json!({"user_id": it.user()})).await?;
@@ -98,19 +63,15 @@ impl Things {
             caller.did("PUT", &format!("/v1/progress/op{number}"), &Value::Null).await?;
         }
         if path.starts_with("/v1/cache/{namespace}") {
-            let entry = format!("/v1/cache/page/key{number}");
-            caller.did("PUT", &format!("{entry}?tags=tag{number}"), &json!("first")).await?;
-            caller.did("GET", &entry, &Value::Null).await?;
+            caller.keeps(&format!("/v1/cache/page/key{number}"), &format!("?tags=tag{number}")).await;
         }
         if path.starts_with("/v1/projects") {
             for part in ["data".to_owned(), format!("entries/x{number}")] {
-                let path = format!("/v1/projects/p{number}/{part}");
-                caller.did("PUT", &path, &json!({"a": 1})).await?;
-                caller.did("GET", &path, &Value::Null).await?;
+                caller.keeps(&format!("/v1/projects/p{number}/{part}"), "").await;
             }
         }
         if row.body.contains("<reservation>") {
-            let wanted = json!({"policy": "calls", "subject": {"user": it.user()}});
+            let wanted = json!({"policy": "places", "subject": {"user": it.user()}});
             it.reservation = text(&caller.did("POST", "/v1/limits/reserve", &wanted).await?, "reservation");
         }
         Ok(it)
@@ -126,8 +87,8 @@ impl Things {
 
     /// The row's request about them.
     pub(crate) fn request(&self, caller: &Caller, row: &Row) -> anyhow::Result<RequestBuilder> {
-        let (method, path) = row.operation.split_once(' ').context("a method and a path")?;
-        let path = self.path(caller, method, path);
+        let method = row.operation.split(' ').next().context("a method")?;
+        let path = self.path(caller, row.operation);
         let mut request = caller.request(method, &path)?;
         if path.ends_with("/ws") {
             request = request
@@ -158,10 +119,12 @@ impl Things {
         Ok(request.header("content-type", content_type).body(body))
     }
 
-    fn path(&self, caller: &Caller, method: &str, path: &str) -> String {
+    /// Where the operation finds them.
+    pub(crate) fn path(&self, caller: &Caller, operation: &str) -> String {
         let number = self.number;
+        let path = operation.split_once(' ').map_or(operation, |(_, path)| path);
         let id = match path {
-            _ if path.starts_with("/api/jobs") && method == "DELETE" => caller.waiting_job.clone(),
+            _ if operation == "DELETE /api/jobs/{id}" => caller.waiting_job.clone(),
             _ if path.starts_with("/api/jobs") => caller.done_job.clone(),
             _ if path.starts_with("/v1/progress") => format!("op{number}"),
             _ => self.task.clone(),
