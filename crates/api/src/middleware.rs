@@ -9,10 +9,11 @@
 //!              └ panics     a panicking handler becomes a failure
 //!                 └ shed       refuses requests beyond a number at once
 //!                    └ browser    refuses requests that another web site makes through a browser
-//!                       └ limits     holds requests against a policy, where the settings name one
-//!                          └ keys       refuses callers without the key that the route asks for
-//!                             └ slow body  gives up bodies that do not arrive
-//!                                └ body limit, routes; `timeout` around those that answer at once (router.rs)
+//!                       └ identify   finds out whose key is shown, and refuses nobody yet
+//!                          └ limits     holds requests against a policy, where the settings name one: also those without a good key
+//!                             └ keys       refuses callers without the key that the route asks for
+//!                                └ slow body  gives up bodies that do not arrive
+//!                                   └ body limit, routes; `timeout` around those that answer at once (router.rs)
 //! ```
 
 pub(crate) mod access;
@@ -46,6 +47,7 @@ pub(crate) fn around(routes: Router<ApiState>, state: &ApiState) -> Router<ApiSt
         .layer(middleware::from_fn_with_state(state.clone(), slow_body::bound))
         .layer(middleware::from_fn_with_state(state.clone(), keys::check))
         .layer(middleware::from_fn_with_state(state.clone(), limits::hold))
+        .layer(middleware::from_fn_with_state(state.clone(), keys::identify))
         .layer(middleware::from_fn_with_state(state.clone(), browser::refuse_other_sites))
         .layer(middleware::from_fn_with_state(places, shed::beyond))
         .layer(CatchPanicLayer::custom(panics::to_problem))

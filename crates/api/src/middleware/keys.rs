@@ -22,9 +22,36 @@ use crate::{
 /// How a caller learns what is asked for (RFC 9110, 11.6.1).
 const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer realm=\"trackside\"");
 
-/// Finds out who asks, refuses who may not, and tells the layers around who it was.
+/// Who asks, or why a key that is shown, or missing, is refused by [`check`].
+#[derive(Clone)]
+pub(crate) struct Identified(Result<Caller, Problem>);
+
+// === impl Identified ===
+
+impl Identified {
+    /// Who asks, when nothing is wrong with that.
+    pub(crate) fn caller(&self) -> Option<&Caller> {
+        self.0.as_ref().ok()
+    }
+}
+
+/// Finds out who asks, and tells the layers around and within.
+pub(crate) async fn identify(State(state): State<ApiState>, mut request: Request, next: Next) -> Response {
+    let identified = Identified(who(&state, &request));
+    let caller = identified.caller().cloned();
+    request.extensions_mut().insert(identified);
+    let mut response = next.run(request).await;
+    if let Some(caller) = caller {
+        response.extensions_mut().insert(caller);
+    }
+    response
+}
+
+/// Refuses who may not ask for this.
 pub(crate) async fn check(State(state): State<ApiState>, mut request: Request, next: Next) -> Response {
-    let caller = match identify(&state, &request) {
+    // Nobody is let in by a layer that was forgotten.
+    let identified = request.extensions_mut().remove().unwrap_or(Identified(Err(Problem::new(ProblemKind::Internal))));
+    let caller = match identified.0 {
         Ok(caller) => caller,
         Err(problem) => {
             let mut response = problem.into_response();
@@ -32,15 +59,13 @@ pub(crate) async fn check(State(state): State<ApiState>, mut request: Request, n
             return response;
         }
     };
-    let mut response = match hold(&state, &caller, &mut request).await {
+    match hold(&state, &caller, &mut request).await {
         Ok(()) => {
             request.extensions_mut().insert(caller.clone());
             ending_with_the_key(next.run(request).await, &caller)
         }
         Err(problem) => problem.into_response(),
-    };
-    response.extensions_mut().insert(caller);
-    response
+    }
 }
 
 /// A stream does not outlive the key that opened it. (A socket sees to that itself.)
@@ -56,7 +81,7 @@ fn ending_with_the_key(response: Response, caller: &Caller) -> Response {
 }
 
 /// Who asks; a key that is no good is refused, also where none is needed.
-fn identify(state: &ApiState, request: &Request) -> Result<Caller, Problem> {
+fn who(state: &ApiState, request: &Request) -> Result<Caller, Problem> {
     let Access::Keys(keys) = &state.access else { return Ok(Caller::Anyone) };
     let guard = guard_of(request);
     let Some(shown) = access::present(request.headers()) else {

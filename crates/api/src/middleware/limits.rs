@@ -1,6 +1,6 @@
 //! The limits of the service itself: every request is held against one policy, when the settings name it.
 
-use std::net::SocketAddr;
+use std::{borrow::Cow, net::SocketAddr};
 
 use axum::{
     extract::{ConnectInfo, MatchedPath, Request, State},
@@ -9,9 +9,10 @@ use axum::{
 };
 use trackside_ratelimit::{Dimension, Error, Subject};
 
+use super::keys::Identified;
 use crate::{
     ApiState,
-    access::present,
+    access::{Caller, present},
     problem::{Problem, ProblemKind},
 };
 
@@ -48,14 +49,23 @@ pub(crate) async fn hold(State(state): State<ApiState>, request: Request, next: 
 }
 
 /// Where the request comes from, with which key, and for what.
+///
+/// Where keys are asked for, only one that is good counts, by its id: who tries others is held by the address alone. Where none
+/// are, whatever token is shown does.
 fn subject(state: &ApiState, request: &Request, route: &str) -> Subject {
     let mut subject = Subject::default();
     if let Some(ConnectInfo(peer)) = request.extensions().get::<ConnectInfo<SocketAddr>>() {
         subject = subject.with_ip(state.config.trusted_proxies.client(peer.ip(), request.headers()));
     }
-    for (dimension, value) in [(Dimension::Key, present(request.headers())), (Dimension::Route, Some(route))] {
+    let verified = request.extensions().get().and_then(Identified::caller).and_then(Caller::key_id);
+    let key = match verified {
+        Some(id) => Some(Cow::Owned(id.to_string())),
+        None if state.access.asks_for_keys() => None,
+        None => present(request.headers()).map(Cow::Borrowed),
+    };
+    for (dimension, value) in [(Dimension::Key, key), (Dimension::Route, Some(Cow::Borrowed(route)))] {
         // What could not be a value is nobody's key.
-        subject = value.and_then(|value| subject.clone().with(dimension, value).ok()).unwrap_or(subject);
+        subject = value.and_then(|value| subject.clone().with(dimension, &value).ok()).unwrap_or(subject);
     }
     subject
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use reqwest::{Client, RequestBuilder, redirect::Policy};
 use serde_json::{Value, json};
 use tokio::sync::watch;
-use trackside_api::{Access, ApiKeyRecord, ApiKeySecret, Binding, KeyRing, Scope};
+use trackside_api::{Access, ApiKeyRecord, ApiKeySecret, ApiState, Binding, KeyRing, Scope};
 use trackside_core::Timestamp;
 
 use crate::{
@@ -24,7 +24,13 @@ pub(crate) struct Guarded {
 
 impl Guarded {
     pub(crate) async fn start() -> Self {
+        Self::configured(|_| {}).await
+    }
+
+    /// The same with other parts.
+    pub(crate) async fn configured(change: impl FnOnce(&mut ApiState)) -> Self {
         let mut setup = setup().await;
+        change(&mut setup.state);
         let (access, keys) = Access::by_keys(KeyRing::default());
         setup.state.access = access;
         Self { service: Service::with(setup).await, keys, records: Vec::new() }

@@ -17,6 +17,7 @@ mod hostile;
 mod idempotency;
 mod isolation;
 mod jobs;
+mod key_limits;
 mod keys;
 mod limits;
 mod policy;
