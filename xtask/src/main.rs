@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, reason = "standard output is how a task reports")]
 
 mod bench;
+mod celery;
 mod chaos;
 mod command;
 mod deny;
@@ -51,6 +52,8 @@ enum Task {
     Stale(stale::Options),
     /// Hold the service to its OpenAPI document: no 5xx, nothing that is not documented
     Schemathesis(schemathesis::Options),
+    /// Hold the Redis user for Celery to what a real worker, beat and producer need
+    Celery(celery::Options),
     /// Feed every reader of outside bytes and the service with hostile things, a million times each or more
     Fuzz(fuzz::Options),
     /// Hold the dependencies to deny.toml: advisories, licences, bans and sources
@@ -69,6 +72,7 @@ fn main() -> ExitCode {
         Task::Chaos(options) => chaos::run(&workspace, &options),
         Task::Stale(options) => stale::run(&workspace, &options),
         Task::Schemathesis(options) => schemathesis::run(&workspace, &options),
+        Task::Celery(options) => celery::run(&workspace, &options),
         Task::Fuzz(options) => fuzz::run(&workspace, &options),
         Task::Deny(options) => deny::run(&workspace, &options),
         Task::Docs(options) => docs::run(&workspace, &options),
