@@ -33,12 +33,12 @@ impl Stage {
 
     /// Asks all rows, those of the global brake after the others and one after the other. What is not as it must be is
     /// told.
-    pub(crate) async fn play(&self, trouble: Trouble) -> Vec<String> {
+    pub(crate) async fn play(&self, trouble: Option<Trouble>) -> Vec<String> {
         let is_for_all = |at: &usize| TABLE[*at].operation.ends_with(" /v1/brake");
         let (last, first): (Vec<usize>, Vec<usize>) = (0..TABLE.len()).partition(is_for_all);
-        let mut wrong = join_all(first.into_iter().map(|at| self.comes_to(at, Some(trouble)))).await;
+        let mut wrong = join_all(first.into_iter().map(|at| self.comes_to(at, trouble))).await;
         for at in last {
-            wrong.push(self.comes_to(at, Some(trouble)).await);
+            wrong.push(self.comes_to(at, trouble).await);
         }
         wrong.into_iter().filter_map(Result::err).collect()
     }
