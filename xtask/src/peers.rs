@@ -1,12 +1,14 @@
-//! `cargo xtask peers`: Trackside beside other task queues, or other caches, one script, one run, one table.
+//! `cargo xtask peers`: Trackside beside other task queues, caches or rate limiters, one script, one run, one table.
 //!
 //! Every system is a small program in `benches/peers/<system>` that takes the same words (see the README there), is
 //! installed at pinned versions into the target directory, and runs against one server with an append-only file.
 //! Rounds go over all systems, so that whatever else the machine does meets all of them; the table shows medians.
 
 mod caches;
+mod calls;
 mod cpu;
 mod figures;
+mod limits;
 mod measure;
 mod program;
 mod provision;
@@ -24,7 +26,7 @@ use self::figures::Figures;
 use self::measure::{Bench, Effort};
 use self::program::Program;
 pub(crate) use self::server::Server;
-use self::system::{CACHES, SYSTEMS, System};
+use self::system::{CACHES, LIMITS, SYSTEMS, System};
 use crate::provide::{self, Install};
 use crate::workspace::Workspace;
 
@@ -40,6 +42,9 @@ pub(crate) struct Options {
     /// Caches instead of task queues
     #[arg(long)]
     caches: bool,
+    /// Rate limiters instead of task queues
+    #[arg(long, conflicts_with = "caches")]
+    limits: bool,
     /// Only these systems, by the names of their folders
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
@@ -53,7 +58,12 @@ pub(crate) struct Options {
 
 /// Installs the programs, runs the rounds, prints the table.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()> {
-    let systems = chosen(if options.caches { CACHES } else { SYSTEMS }, &options.only)?;
+    let all = match options {
+        Options { caches: true, .. } => CACHES,
+        Options { limits: true, .. } => LIMITS,
+        _ => SYSTEMS,
+    };
+    let systems = chosen(all, &options.only)?;
     let install = Install::from_flag(options.no_install);
     let redis = provide::redis(workspace, install)?;
     let Some(binary) = redis.value(provide::REDIS_VARIABLE) else {
@@ -74,6 +84,9 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()
     }
     if options.caches {
         return caches::measure(Path::new(binary), &programs, options, failures);
+    }
+    if options.limits {
+        return limits::measure(Path::new(binary), &programs, options, failures);
     }
     let (effort, rounds) = if options.quick { (Effort::Quick, 1) } else { (Effort::Full, options.rounds.max(1)) };
     let mut figures = Figures::new(rounds);

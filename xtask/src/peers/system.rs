@@ -31,18 +31,36 @@ pub(crate) enum Language {
 
 /// Caches, of which nothing is counted from outside.
 pub(crate) const CACHES: &[System] = &[
-    cache("Trackside", "trackside", Language::Ours, "defaults; TypedCache, which decodes a copy once"),
-    cache(
+    plain("Trackside", "trackside", Language::Ours, "defaults; TypedCache, which decodes a copy once"),
+    plain(
         "redis-py",
         "redis-py",
         Language::Python,
         "GET and SET … EX written by hand, uvloop, hiredis, 20 connections",
     ),
-    cache("cashews", "cashews", Language::Python, "client-side caching, pickle, lock=True, uvloop, hiredis"),
-    cache("bentocache", "bentocache", Language::Node, "memory over Redis with the bus between processes, JSON"),
+    plain("cashews", "cashews", Language::Python, "client-side caching, pickle, lock=True, uvloop, hiredis"),
+    plain("bentocache", "bentocache", Language::Node, "memory over Redis with the bus between processes, JSON"),
 ];
 
-const fn cache(name: &'static str, folder: &'static str, language: Language, settings: &'static str) -> System {
+/// Rate limiters, of which nothing is counted from outside either.
+pub(crate) const LIMITS: &[System] = &[
+    plain("Trackside", "trackside", Language::Ours, "defaults: `window`; three limits are one check"),
+    plain(
+        "rate-limiter-flexible",
+        "rate-limiter-flexible",
+        Language::Node,
+        "RateLimiterRedis without a block in memory; three limits are three limiters asked at once",
+    ),
+    plain(
+        "limits",
+        "limits",
+        Language::Python,
+        "sliding window counter, redis-py, uvloop, hiredis; three limits are three hits at once",
+    ),
+];
+
+/// One whose own program is all that is measured.
+const fn plain(name: &'static str, folder: &'static str, language: Language, settings: &'static str) -> System {
     System { name, folder, language, remaining: "0", pace: Pace { enqueue: [0; 3], drain: [0; 3] }, settings }
 }
 

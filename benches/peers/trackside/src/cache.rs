@@ -6,21 +6,19 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use futures::future::{join_all, try_join_all};
+use futures::future::join_all;
 use serde_json::{Value, json};
 use trackside_cache::{CacheManager, Config, LoadOptions, Policy, RedisCacheStore, TypedCache, WriteOptions};
 use trackside_redis::RedisService;
 
-use super::Outcome;
+use super::{Outcome, timed::timed};
 
 const KEY: &str = "1";
 /// How long a loader takes.
 const LOAD: Duration = Duration::from_millis(100);
-/// Calls before the first that counts.
-const WARM: usize = 100;
 
 /// A KiB of JSON.
 fn value() -> Value {
@@ -44,7 +42,7 @@ pub(super) async fn calls(what: &str, places: usize, count: usize) -> Outcome<Va
     let local_bytes = if what == "redis" { 1 } else { policy.local_bytes };
     let pages = &open(Policy { local_bytes, ..policy }).await?;
     pages.set(KEY, &value(), WriteOptions::default()).await?;
-    let call = async || -> Outcome<()> {
+    let call = async |_| -> Outcome<()> {
         let found = match what {
             "memory" | "redis" => pages.get(KEY).await?,
             "load" => pages.get_or_load(KEY, LoadOptions::default(), || async { Ok(Some(value())) }).await?,
@@ -53,22 +51,7 @@ pub(super) async fn calls(what: &str, places: usize, count: usize) -> Outcome<Va
         };
         if found.is_some_and(|found| found["number"] == "00000001") { Ok(()) } else { Err("another value".into()) }
     };
-    let caller = async |calls: usize| -> Outcome<Vec<Duration>> {
-        let mut times = Vec::with_capacity(calls);
-        for _ in 0..calls {
-            let begun = Instant::now();
-            call().await?;
-            times.push(begun.elapsed());
-        }
-        Ok(times)
-    };
-    caller(WARM).await?;
-    let begun = Instant::now();
-    let mut times = try_join_all((0..places).map(|_| caller(count / places))).await?.concat();
-    let seconds = begun.elapsed().as_secs_f64();
-    times.sort_unstable();
-    let at = |percent: usize| times.get(times.len() * percent / 100).map(|time| time.as_secs_f64() * 1e6);
-    Ok(json!({ "calls_per_s": per_second(times.len(), seconds), "p50_us": at(50), "p99_us": at(99) }))
+    timed(places, count, call).await
 }
 
 /// How often the loader of a cold key runs here, when other processes ask at the same time.
@@ -90,9 +73,4 @@ pub(super) async fn stampede(callers: usize, at: f64) -> Outcome<Value> {
         answer?.ok_or("nothing was loaded")?;
     }
     Ok(json!({ "loads": loads.load(Ordering::Relaxed) }))
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a count of calls")]
-fn per_second(calls: usize, seconds: f64) -> f64 {
-    calls as f64 / seconds
 }

@@ -7,6 +7,8 @@
 #![expect(clippy::print_stdout, reason = "standard output is how a program of the comparison answers")]
 
 mod cache;
+mod limits;
+mod timed;
 
 use std::{
     env,
@@ -55,12 +57,13 @@ async fn run(words: &[&str]) -> Outcome<()> {
         println!("{}", serde_json::json!({ "trackside": env!("CARGO_PKG_VERSION") }));
         return Ok(());
     }
-    let of_cache = match *words {
+    let figures = match *words {
+        ["limits", what, places, count] => Some(Box::pin(limits::calls(what, places.parse()?, count.parse()?)).await?),
         ["cache", what, places, count] => Some(Box::pin(cache::calls(what, places.parse()?, count.parse()?)).await?),
         ["stampede", callers, at] => Some(Box::pin(cache::stampede(callers.parse()?, at.parse()?)).await?),
         _ => None,
     };
-    if let Some(answer) = of_cache {
+    if let Some(answer) = figures {
         println!("{answer}");
         return Ok(());
     }
