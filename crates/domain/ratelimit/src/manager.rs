@@ -1,6 +1,7 @@
 //! [`RateLimiter`]: what users hold.
 
 mod at_hand;
+mod clock;
 mod local;
 mod outage;
 mod overrides;
@@ -19,11 +20,11 @@ use std::{
 };
 
 use foldhash::fast::RandomState;
-use tokio::time::Instant;
 use trackside_core::WorkerId;
 
 pub use self::stats::PolicyStats;
 use self::{
+    clock::Clock,
     overrides::Overrides,
     rules::{Rules, Tally},
     table::Table,
@@ -82,7 +83,7 @@ pub(crate) struct Inner {
     processes: AtomicU32,
     /// By which they know this one.
     process: WorkerId,
-    started: Instant,
+    clock: Clock,
 }
 
 // === impl RateLimiter ===
@@ -96,24 +97,24 @@ impl RateLimiter {
         config.check()?;
         let Config { policies, sync_every, deny_for } = config;
         let mut first = 0;
-        let rules = |(name, policy): (PolicyName, Policy)| {
-            let rules = Rules { name: name.clone(), first, tally: Tally::default(), policy };
+        let rules = |(number, (name, policy)): (usize, (PolicyName, Policy))| {
+            let rules = Rules { name: name.clone(), number, first, tally: Tally::default(), policy };
             first += u32::try_from(rules.policy.limits.len()).unwrap_or(0);
             (name, rules)
         };
         let inner = Arc::new(Inner {
             source: store.source(),
             store,
-            policies: policies.into_iter().map(rules).collect(),
+            table: Table::new(policies.len()),
+            policies: policies.into_iter().enumerate().map(rules).collect(),
             sync_every,
             deny_for,
             overrides: Overrides::default(),
-            table: Table::default(),
             gate: Mutex::default(),
             is_away: AtomicBool::new(false),
             processes: AtomicU32::new(1),
             process: WorkerId::generate("limits"),
-            started: Instant::now(),
+            clock: Clock::default(),
         });
         metrics::observe(&inner);
         Ok(Self { inner })
@@ -212,13 +213,6 @@ impl RateLimiter {
 // === impl Inner ===
 
 impl Inner {
-    /// Milliseconds since the limiter was made.
-    fn now(&self) -> u64 {
-        // Not zero: windows reach back from the first call as well.
-        const BEFORE: u64 = 100 * 86_400_000;
-        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(BEFORE)
-    }
-
     /// What a call of this cost is held against.
     fn rules(&self, name: &PolicyName, cost: u64) -> Result<&Rules, Error> {
         if cost == 0 {

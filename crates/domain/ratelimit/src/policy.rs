@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 use trackside_core::checked_text;
 
 use crate::{Algorithm, Error};
@@ -17,7 +18,7 @@ use crate::{Algorithm, Error};
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PolicyName(Arc<str>);
 
-/// The name of a limit in its policy, by the same rule.
+/// The name of a limit in its policy, by the same rule. Short ones are copied, so that decisions on many processors share nothing.
 ///
 /// ```
 /// use trackside_ratelimit::LimitName;
@@ -25,7 +26,7 @@ pub struct PolicyName(Arc<str>);
 /// # Ok::<(), trackside_core::InvalidName>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct LimitName(Arc<str>);
+pub struct LimitName(SmolStr);
 
 /// Limits that are checked together: a call takes from all of them or from none.
 ///
@@ -222,7 +223,7 @@ impl Limit {
     /// A limit that is called as its dimension and counts what calls cost.
     #[must_use]
     pub fn new(dimension: Dimension, quota: Quota) -> Self {
-        Self { name: LimitName(dimension.as_str().into()), dimension, quota, unit: Unit::default() }
+        Self { name: LimitName(SmolStr::new_static(dimension.as_str())), dimension, quota, unit: Unit::default() }
     }
 
     /// The same limit by another name.

@@ -8,12 +8,14 @@ use super::{
     rules::Rules,
     table::Id,
 };
-use crate::{Algorithm, Answer, Ask, Decision, Error, Limit, LimitState, Mode, Source, Subject, Verdict};
+use crate::{
+    Algorithm, Answer, Ask, Decision, Error, Limit, LimitState, Mode, Source, Subject, Verdict, decision::Limits,
+};
 
 /// What a counter says without being asked.
 enum AtHand {
-    Denied(Denial),
-    Leased { seen_at: u64, states: Arc<[LimitState]> },
+    Denied(Decision),
+    Leased { seen_at: u64, state: LimitState },
 }
 
 // === impl Inner ===
@@ -25,34 +27,33 @@ impl Inner {
             return Ok(None);
         }
         let within = rules.within(subject)?;
-        let now = self.now();
-        let mut leased: Option<(u64, Arc<[LimitState]>)> = None;
-        let mut others = Vec::new();
+        let now = self.clock.now();
+        let mut leased: Option<(u64, Limits)> = None;
         let mut counters = 0;
         let mut all_leased = rules.policy.leases;
         for (limit, id) in rules.rates(subject, within) {
             let units = limit.units(cost);
-            let leases = all_leased;
-            let said = self.table.with(id, |local| match local.denied(now, units) {
-                Some(denial) => Some(AtHand::Denied(denial.clone())),
-                None if leases => {
-                    let lease = local.take_leased(now, units)?;
-                    Some(AtHand::Leased { seen_at: lease.seen_at, states: Arc::clone(&lease.states) })
+            let said = self.table.with_counts(id, |local, counts| {
+                if let Some(denial) = local.denied(now, units) {
+                    counts[rules.number].remembered += 1;
+                    return Some(AtHand::Denied(self.denied_again(denial, now, units, limit)));
                 }
-                None => None,
+                let lease = all_leased.then(|| local.take_leased(now, units))??;
+                // A call is counted with its first counter.
+                counts[rules.number].leased += u64::from(counters == 0);
+                Some(AtHand::Leased { seen_at: lease.seen_at, state: lease.state.clone() })
             });
             match said {
-                Some(AtHand::Denied(denial)) => {
+                Some(AtHand::Denied(decision)) => {
                     self.return_leased(rules, subject, within, cost, counters);
-                    rules.tally.remembered(self.source);
-                    return Ok(Some(self.denied_again(&denial, now, units, limit)));
+                    return Ok(Some(decision));
                 }
-                Some(AtHand::Leased { seen_at, states }) => {
+                Some(AtHand::Leased { seen_at, state }) => {
                     counters += 1;
-                    match &leased {
-                        None => leased = Some((seen_at, states)),
-                        Some(_) => others.push(states),
-                    }
+                    leased = Some(match leased {
+                        None => (seen_at, Limits::One(state)),
+                        Some((first, before)) => (first, before.and(state)),
+                    });
                 }
                 None => {
                     if std::mem::take(&mut all_leased) {
@@ -61,21 +62,18 @@ impl Inner {
                 }
             }
         }
-        let Some((seen_at, states)) = leased.filter(|_| all_leased) else { return Ok(None) };
-        rules.tally.allowed(Source::Lease);
-        let states = match others.is_empty() {
-            true => states,
-            false => [states].iter().chain(&others).flat_map(|states| states.iter().cloned()).collect(),
-        };
-        let age = Duration::from_millis(now - seen_at);
-        Ok(Some(Decision::new(true, None, Source::Lease, states).aged(age)))
+        let Some((seen_at, limits)) = leased.filter(|_| all_leased) else { return Ok(None) };
+        let age = Duration::from_millis(now.saturating_sub(seen_at));
+        Ok(Some(Decision::new(true, None, Source::Lease, limits).aged(age)))
     }
 
     /// Gives back what was taken from the leases of the first counters of a call.
+    #[cold]
     fn return_leased(&self, rules: &Rules, subject: &Subject, within: Option<&str>, cost: u64, counters: usize) {
-        for (limit, id) in rules.rates(subject, within).take(counters) {
-            self.table.with(id, |local| {
+        for (index, (limit, id)) in rules.rates(subject, within).take(counters).enumerate() {
+            self.table.with_counts(id, |local, counts| {
                 local.return_leased(limit.units(cost));
+                counts[rules.number].leased -= u64::from(index == 0);
                 Some(())
             });
         }
@@ -83,11 +81,10 @@ impl Inner {
 
     /// Of a call that weighs more than the one that was denied only the earliest time is known, and whether there is one.
     fn denied_again(&self, denial: &Denial, now: u64, units: u64, limit: &Limit) -> Decision {
-        let most = denial.states.first().map_or(0, |state| limit.quota.burst.unwrap_or(state.limit));
-        let is_never = denial.free_at == u64::MAX || units > most;
+        let is_never = denial.free_at == u64::MAX || units > limit.quota.burst.unwrap_or(denial.state.limit);
         let wait = (!is_never).then(|| Duration::from_millis(denial.free_at.saturating_sub(now)));
-        let age = Duration::from_millis(now - denial.seen_at);
-        Decision::new(false, wait, self.source, Arc::clone(&denial.states)).aged(age)
+        let age = Duration::from_millis(now.saturating_sub(denial.seen_at));
+        Decision::new(false, wait, self.source, Limits::One(denial.state.clone())).aged(age)
     }
 
     /// Where a call has to wait until another one has brought a lease for both; none unless all its counters are hot.
@@ -96,7 +93,7 @@ impl Inner {
         if !is_leasing {
             return None;
         }
-        let now = self.now();
+        let now = self.clock.now();
         let mut turns = ask.counters.iter().map(|counter| {
             let id = rules.id(ask, counter)?;
             self.table.with(id, |local| local.turn(&counter.quota, now))
@@ -110,7 +107,7 @@ impl Inner {
         if !rules.policy.leases || rules.policy.is_shadow || ask.mode != Mode::Take || ask.is_fast() {
             return;
         }
-        let now = self.now();
+        let now = self.clock.now();
         let wish = |counter: &crate::Counter| {
             let id = rules.id(ask, counter)?;
             Some(self.table.update(id, now, |local| local.wish(&counter.quota, now, counter.units)))
@@ -129,7 +126,7 @@ impl Inner {
         if rules.policy.is_shadow {
             return;
         }
-        let now = self.now();
+        let now = self.clock.now();
         let takes = answer.allowed && ask.mode != Mode::Peek;
         let believed = u64::try_from(self.deny_for.as_millis()).unwrap_or(0);
         for ((counter, said), state) in ask.counters.iter().zip(&answer.counters).zip(states) {
@@ -145,17 +142,16 @@ impl Inner {
             self.table.update(id, now, |local| {
                 let units = if takes { counter.units + said.granted } else { 0 };
                 local.answered(&counter.quota, now, said.remaining, units);
-                let states = || Arc::from([state.clone()]);
                 local.denial = free_at.zip(until).map(|(free_at, until)| Denial {
                     until,
                     units: counter.units,
                     free_at,
                     seen_at: now,
-                    states: states(),
+                    state: state.clone(),
                 });
                 if said.granted > 0 {
                     let lasts = u64::try_from(lease_time(&counter.quota).as_millis()).unwrap_or(0);
-                    let lease = Lease { units: said.granted, until: now + lasts, seen_at: now, states: states() };
+                    let lease = Lease { units: said.granted, until: now + lasts, seen_at: now, state: state.clone() };
                     local.lease = Some(lease);
                 }
             });

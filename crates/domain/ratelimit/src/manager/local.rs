@@ -40,7 +40,7 @@ pub(super) struct Denial {
     /// When the store will have room, which may be later than the denial is believed.
     pub(super) free_at: u64,
     pub(super) seen_at: u64,
-    pub(super) states: Arc<[LimitState]>,
+    pub(super) state: LimitState,
 }
 
 /// Units that were taken in advance.
@@ -49,7 +49,7 @@ pub(super) struct Lease {
     pub(super) units: u64,
     pub(super) until: u64,
     pub(super) seen_at: u64,
-    pub(super) states: Arc<[LimitState]>,
+    pub(super) state: LimitState,
 }
 
 #[derive(Debug)]

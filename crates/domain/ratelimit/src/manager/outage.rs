@@ -26,7 +26,7 @@ impl Inner {
         }
         match rules.policy.outage {
             Outage::Closed => Err(error),
-            Outage::Open => Ok(Decision::new(true, None, Source::Local, [].into())),
+            Outage::Open => Ok(Decision::new(true, None, Source::Local, [].into_iter().collect())),
             Outage::Local => Ok(self.alone(rules, ask)),
         }
     }
@@ -35,7 +35,7 @@ impl Inner {
     fn alone(&self, rules: &Rules, ask: &Ask) -> Decision {
         // Nobody else takes between the look and the taking.
         let _gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
-        let (now, processes) = (self.now(), self.processes.load(Ordering::Relaxed));
+        let (now, processes) = (self.clock.now(), self.processes.load(Ordering::Relaxed));
         let known = ask.counters.iter().filter(|counter| counter.quota.algorithm != Algorithm::Concurrent);
         let known: Vec<_> = known.filter_map(|counter| Some((counter, rules.id(ask, counter)?))).collect();
         let waits: Vec<Wait> = known
@@ -73,7 +73,7 @@ impl Inner {
             Wait::Forever => None,
         });
         let retry_after = retry_after.filter(|_| !allowed).map(Duration::from_millis);
-        let mut decision = Decision::new(allowed, retry_after, Source::Local, states.into());
+        let mut decision = Decision::new(allowed, retry_after, Source::Local, states.into_iter().collect());
         decision.would_deny = allowed && !has_room;
         decision
     }

@@ -2,7 +2,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{overrides::Overrides, table::Id};
+use super::{
+    overrides::Overrides,
+    table::{AtHandCounts, Id},
+};
 use crate::{
     Algorithm, Ask, Counter, Decision, Dimension, Error, Group, Limit, Mode, Policy, PolicyName, PolicyStats, Quota,
     Source, Subject,
@@ -12,6 +15,8 @@ use crate::{
 pub(super) struct Rules {
     pub(super) name: PolicyName,
     pub(super) policy: Policy,
+    /// Its number among all policies.
+    pub(super) number: usize,
     /// The number of its first limit among all limits of all policies.
     pub(super) first: u32,
     pub(super) tally: Tally,
@@ -23,8 +28,6 @@ pub(super) struct Tally {
     /// Allowed, and denied, by [`Source`].
     allowed: [AtomicU64; 3],
     denied: [AtomicU64; 3],
-    /// Of those denied by the store, how many without being asked again.
-    remembered: AtomicU64,
     shadow: AtomicU64,
     failed: AtomicU64,
 }
@@ -83,14 +86,18 @@ impl Rules {
         Ok(Ask { group: Group { policy: self.name.clone(), within }, counters, mode })
     }
 
-    pub(super) fn stats(&self) -> PolicyStats {
+    /// What was counted, with what was decided at hand.
+    pub(super) fn stats(&self, at_hand: AtHandCounts, source: Source) -> PolicyStats {
         let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let Tally { allowed, denied, remembered, shadow, failed } = &self.tally;
+        let Tally { allowed, denied, shadow, failed } = &self.tally;
+        let (mut allowed, mut denied) = (allowed.each_ref().map(count), denied.each_ref().map(count));
+        allowed[Source::Lease as usize] += at_hand.leased;
+        denied[source as usize] += at_hand.remembered;
         PolicyStats {
             policy: self.name.clone(),
-            allowed: allowed.each_ref().map(count),
-            denied: denied.each_ref().map(count),
-            remembered: count(remembered),
+            allowed,
+            denied,
+            remembered: at_hand.remembered,
             shadow: count(shadow),
             failed: count(failed),
         }
@@ -114,18 +121,9 @@ impl Tally {
     pub(super) fn count(&self, decision: &Result<Decision, Error>) {
         match decision {
             Ok(decision) if decision.would_deny => self.shadow.fetch_add(1, Ordering::Relaxed),
-            Ok(decision) if decision.allowed => self.allowed(decision.source),
+            Ok(decision) if decision.allowed => self.allowed[decision.source as usize].fetch_add(1, Ordering::Relaxed),
             Ok(decision) => self.denied[decision.source as usize].fetch_add(1, Ordering::Relaxed),
             Err(_) => self.failed.fetch_add(1, Ordering::Relaxed),
         };
-    }
-
-    pub(super) fn allowed(&self, source: Source) -> u64 {
-        self.allowed[source as usize].fetch_add(1, Ordering::Relaxed)
-    }
-
-    pub(super) fn remembered(&self, source: Source) {
-        self.denied[source as usize].fetch_add(1, Ordering::Relaxed);
-        self.remembered.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use async_trait::async_trait;
 use trackside_core::{ComponentHealth, HealthCheck};
 
-use super::{Inner, RateLimiter, rules::Rules};
+use super::{Inner, RateLimiter};
 use crate::{Outage, PolicyName};
 
 /// What became of the checks of a policy in this process, since it started.
@@ -53,7 +53,8 @@ impl RateLimiter {
 
 impl Inner {
     pub(crate) fn stats(&self) -> Vec<PolicyStats> {
-        let mut stats: Vec<PolicyStats> = self.policies.values().map(Rules::stats).collect();
+        let mut stats: Vec<PolicyStats> =
+            self.policies.values().map(|rules| rules.stats(self.table.counted(rules.number), self.source)).collect();
         stats.sort_by(|a, b| a.policy.cmp(&b.policy));
         stats
     }

@@ -31,7 +31,24 @@ pub(super) struct Id<'a> {
 #[derive(Debug)]
 pub(super) struct Table {
     hasher: RandomState,
-    shards: Box<[Mutex<HashTable<Known>>]>,
+    shards: Box<[Mutex<Shard>]>,
+}
+
+/// What a lock is held for.
+#[derive(Debug)]
+pub(super) struct Shard {
+    known: HashTable<Known>,
+    /// What was decided here, by the number of the policy: under the lock it costs nothing to count.
+    counts: Box<[AtHandCounts]>,
+}
+
+/// What was decided without a round trip.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct AtHandCounts {
+    /// Allowed from leases.
+    pub(super) leased: u64,
+    /// Denied because the store said so before.
+    pub(super) remembered: u64,
 }
 
 #[derive(Debug)]
@@ -45,6 +62,13 @@ struct Known {
 // === impl Table ===
 
 impl Table {
+    /// A table of the counters of so many policies.
+    pub(super) fn new(policies: usize) -> Self {
+        let shard =
+            |_| Mutex::new(Shard { known: HashTable::new(), counts: vec![AtHandCounts::default(); policies].into() });
+        Self { hasher: RandomState::default(), shards: (0..SHARDS).map(shard).collect() }
+    }
+
     fn hash(&self, id: Id<'_>) -> u64 {
         let mut hasher = self.hasher.build_hasher();
         hasher.write_u32(id.limit);
@@ -56,7 +80,7 @@ impl Table {
         hasher.finish()
     }
 
-    fn shard(&self, hash: u64) -> MutexGuard<'_, HashTable<Known>> {
+    fn shard(&self, hash: u64) -> MutexGuard<'_, Shard> {
         // The table inside uses the other end of the hash.
         let index = usize::try_from(hash >> 32).unwrap_or(0) % SHARDS;
         self.shards[index].lock().unwrap_or_else(PoisonError::into_inner)
@@ -64,14 +88,39 @@ impl Table {
 
     /// Looks at what is known of a counter; nothing when it is not.
     pub(super) fn with<T>(&self, id: Id<'_>, look: impl FnOnce(&mut Local) -> Option<T>) -> Option<T> {
+        self.with_counts(id, |local, _| look(local))
+    }
+
+    /// The same, and counts what was decided, by the number of the policy.
+    #[inline]
+    pub(super) fn with_counts<T>(
+        &self,
+        id: Id<'_>,
+        look: impl FnOnce(&mut Local, &mut [AtHandCounts]) -> Option<T>,
+    ) -> Option<T> {
         let hash = self.hash(id);
-        look(&mut self.shard(hash).find_mut(hash, |known| known.is(id))?.local)
+        let mut shard = self.shard(hash);
+        let Shard { known, counts } = &mut *shard;
+        look(&mut known.find_mut(hash, |known| known.is(id))?.local, counts)
+    }
+
+    /// What was decided at hand of a policy.
+    pub(super) fn counted(&self, policy: usize) -> AtHandCounts {
+        let mut all = AtHandCounts::default();
+        for shard in &self.shards {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            let counts = shard.counts.get(policy).copied().unwrap_or_default();
+            all.leased += counts.leased;
+            all.remembered += counts.remembered;
+        }
+        all
     }
 
     /// Changes what is known of a counter, which is known from then on.
     pub(super) fn update<T>(&self, id: Id<'_>, now: u64, change: impl FnOnce(&mut Local) -> T) -> T {
         let hash = self.hash(id);
         let mut shard = self.shard(hash);
+        let shard = &mut shard.known;
         if shard.len() >= MOST && shard.find(hash, |known| known.is(id)).is_none() {
             shard.retain(|known| known.local.is_worth_keeping(now));
             // All of them are: then those go that happen to stand first.
@@ -92,20 +141,14 @@ impl Table {
     /// Denials may be over before their time: a limit was changed.
     pub(super) fn forget_denials(&self) {
         for shard in &self.shards {
-            shard.lock().unwrap_or_else(PoisonError::into_inner).iter_mut().for_each(|known| known.local.denial = None);
+            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            shard.known.iter_mut().for_each(|known| known.local.denial = None);
         }
     }
 
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.shards.iter().map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner).len()).sum()
-    }
-}
-
-impl Default for Table {
-    fn default() -> Self {
-        let shards = (0..SHARDS).map(|_| Mutex::new(HashTable::new())).collect();
-        Self { hasher: RandomState::default(), shards }
+        self.shards.iter().map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner).known.len()).sum()
     }
 }
 
@@ -135,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_subjects_does_not_fill_the_memory() {
-        let table = Table::default();
+        let table = Table::new(1);
         let quota = Quota::new(2, Duration::from_secs(60));
         for number in 0..200_000 {
             let value = format!("user-{number}");
@@ -146,7 +189,7 @@ mod tests {
 
     #[test]
     fn counters_are_told_apart_by_every_part() {
-        let table = Table::default();
+        let table = Table::new(1);
         let ids = [
             Id { limit: 0, within: None, value: "a" },
             Id { limit: 1, within: None, value: "a" },
