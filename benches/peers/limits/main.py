@@ -48,7 +48,8 @@ async def timed(call, places, count):
 
 
 async def limits(what, places, count):
-    storage = RedisStorage("async+" + URL, implementation="redispy")
+    # A connection for each hit that is on its way.
+    storage = RedisStorage("async+" + URL, implementation="redispy", max_connections=256)
     limiter = SlidingWindowCounterRateLimiter(storage)
 
     async def one(_):

@@ -86,11 +86,13 @@ pub enum Source {
 // === impl Decision ===
 
 impl Decision {
+    #[inline]
     pub(crate) fn new(allowed: bool, retry_after: Option<Duration>, source: Source, limits: Limits) -> Self {
         Self { allowed, retry_after, source, would_deny: false, limits, age: Duration::ZERO }
     }
 
     /// The same decision over what was seen so long ago.
+    #[inline]
     pub(crate) const fn aged(mut self, age: Duration) -> Self {
         self.age = age;
         self

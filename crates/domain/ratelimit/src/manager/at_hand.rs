@@ -22,15 +22,39 @@ enum AtHand {
 
 impl Inner {
     /// What can be said at once, if anything can.
+    #[inline]
     pub(super) fn at_hand(&self, rules: &Rules, subject: &Subject, cost: u64) -> Result<Option<Decision>, Error> {
         if rules.policy.is_shadow || rules.policy.limits.is_empty() {
             return Ok(None);
         }
         let within = rules.within(subject)?;
         let now = self.clock.now();
+        let leases = rules.policy.leases;
+        Ok(if leases {
+            self.leased(rules, subject, within, cost, now)
+        } else {
+            self.denied(rules, subject, within, cost, now)
+        })
+    }
+
+    /// What a counter without leases says, if it says anything: that there is no room.
+    #[inline]
+    fn denied(&self, rules: &Rules, subject: &Subject, within: Option<&str>, cost: u64, now: u64) -> Option<Decision> {
+        rules.rates(subject, within).find_map(|(limit, id)| {
+            let units = limit.units(cost);
+            self.table.with_counts(id, |local, counts| {
+                let denial = local.denied(now, units)?;
+                counts[rules.number].remembered += 1;
+                Some(self.denied_again(denial, now, units, limit))
+            })
+        })
+    }
+
+    /// The same, and what leases have room for.
+    fn leased(&self, rules: &Rules, subject: &Subject, within: Option<&str>, cost: u64, now: u64) -> Option<Decision> {
         let mut leased: Option<(u64, Limits)> = None;
         let mut counters = 0;
-        let mut all_leased = rules.policy.leases;
+        let mut all_leased = true;
         for (limit, id) in rules.rates(subject, within) {
             let units = limit.units(cost);
             let said = self.table.with_counts(id, |local, counts| {
@@ -46,7 +70,7 @@ impl Inner {
             match said {
                 Some(AtHand::Denied(decision)) => {
                     self.return_leased(rules, subject, within, cost, counters);
-                    return Ok(Some(decision));
+                    return Some(decision);
                 }
                 Some(AtHand::Leased { seen_at, state }) => {
                     counters += 1;
@@ -62,9 +86,9 @@ impl Inner {
                 }
             }
         }
-        let Some((seen_at, limits)) = leased.filter(|_| all_leased) else { return Ok(None) };
+        let (seen_at, limits) = leased.filter(|_| all_leased)?;
         let age = Duration::from_millis(now.saturating_sub(seen_at));
-        Ok(Some(Decision::new(true, None, Source::Lease, limits).aged(age)))
+        Some(Decision::new(true, None, Source::Lease, limits).aged(age))
     }
 
     /// Gives back what was taken from the leases of the first counters of a call.
@@ -80,6 +104,7 @@ impl Inner {
     }
 
     /// Of a call that weighs more than the one that was denied only the earliest time is known, and whether there is one.
+    #[inline]
     fn denied_again(&self, denial: &Denial, now: u64, units: u64, limit: &Limit) -> Decision {
         let is_never = denial.free_at == u64::MAX || units > limit.quota.burst.unwrap_or(denial.state.limit);
         let wait = (!is_never).then(|| Duration::from_millis(denial.free_at.saturating_sub(now)));
