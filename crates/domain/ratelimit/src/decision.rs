@@ -24,9 +24,9 @@ pub struct Decision {
     pub source: Source,
     /// True when it may only because the policy is a [shadow](crate::Policy::is_shadow).
     pub would_deny: bool,
-    limits: Limits,
+    pub(crate) limits: Limits,
     /// How long ago the limits were looked at.
-    age: Duration,
+    pub(crate) age: Duration,
 }
 
 /// How one limit stands after the call.
@@ -89,13 +89,6 @@ impl Decision {
     #[inline]
     pub(crate) fn new(allowed: bool, retry_after: Option<Duration>, source: Source, limits: Limits) -> Self {
         Self { allowed, retry_after, source, would_deny: false, limits, age: Duration::ZERO }
-    }
-
-    /// The same decision over what was seen so long ago.
-    #[inline]
-    pub(crate) const fn aged(mut self, age: Duration) -> Self {
-        self.age = age;
-        self
     }
 
     /// The limits that were checked, in the order of the policy. What a decision without a round trip says of what remains is as of

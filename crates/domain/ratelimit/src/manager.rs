@@ -135,7 +135,7 @@ impl RateLimiter {
     /// that the policy counts within; [`Error::Unavailable`] while the store is away, unless the policy says otherwise.
     pub async fn check(&self, policy: &PolicyName, subject: &Subject, cost: u64) -> Result<Decision, Error> {
         let rules = self.inner.rules(policy, cost)?;
-        match self.inner.at_hand(rules, subject, cost)? {
+        match self.inner.at_hand(rules, subject, rules.within(subject)?, cost) {
             Some(decision) => Ok(decision),
             // Boxed: it is rare that it matters, and would be large in every caller.
             None => Box::pin(self.inner.check(rules, subject, cost)).await,
@@ -229,7 +229,7 @@ impl Inner {
             Some(turn) => {
                 let turn = turn.lock().await;
                 // Whoever was first may have brought enough for both.
-                if let Some(decision) = self.at_hand(rules, subject, cost)? {
+                if let Some(decision) = self.at_hand(rules, subject, rules.within(subject)?, cost) {
                     return Ok(decision);
                 }
                 Some(turn)

@@ -8,9 +8,7 @@ use super::{
     rules::Rules,
     table::Id,
 };
-use crate::{
-    Algorithm, Answer, Ask, Decision, Error, Limit, LimitState, Mode, Source, Subject, Verdict, decision::Limits,
-};
+use crate::{Algorithm, Answer, Ask, Decision, Limit, LimitState, Mode, Source, Subject, Verdict, decision::Limits};
 
 /// What a counter says without being asked.
 enum AtHand {
@@ -23,18 +21,21 @@ enum AtHand {
 impl Inner {
     /// What can be said at once, if anything can.
     #[inline]
-    pub(super) fn at_hand(&self, rules: &Rules, subject: &Subject, cost: u64) -> Result<Option<Decision>, Error> {
-        if rules.policy.is_shadow || rules.policy.limits.is_empty() {
-            return Ok(None);
+    pub(super) fn at_hand(
+        &self,
+        rules: &Rules,
+        subject: &Subject,
+        within: Option<&str>,
+        cost: u64,
+    ) -> Option<Decision> {
+        if rules.policy.is_shadow {
+            return None;
         }
-        let within = rules.within(subject)?;
         let now = self.clock.now();
-        let leases = rules.policy.leases;
-        Ok(if leases {
-            self.leased(rules, subject, within, cost, now)
-        } else {
-            self.denied(rules, subject, within, cost, now)
-        })
+        if rules.policy.leases {
+            return self.leased(rules, subject, within, cost, now);
+        }
+        self.denied(rules, subject, within, cost, now)
     }
 
     /// What a counter without leases says, if it says anything: that there is no room.
@@ -88,7 +89,7 @@ impl Inner {
         }
         let (seen_at, limits) = leased.filter(|_| all_leased)?;
         let age = Duration::from_millis(now.saturating_sub(seen_at));
-        Some(Decision::new(true, None, Source::Lease, limits).aged(age))
+        Some(Decision { age, ..Decision::new(true, None, Source::Lease, limits) })
     }
 
     /// Gives back what was taken from the leases of the first counters of a call.
@@ -109,7 +110,8 @@ impl Inner {
         let is_never = denial.free_at == u64::MAX || units > limit.quota.burst.unwrap_or(denial.state.limit);
         let wait = (!is_never).then(|| Duration::from_millis(denial.free_at.saturating_sub(now)));
         let age = Duration::from_millis(now.saturating_sub(denial.seen_at));
-        Decision::new(false, wait, self.source, Limits::One(denial.state.clone())).aged(age)
+        let limits = Limits::One(denial.state.clone());
+        Decision { allowed: false, retry_after: wait, source: self.source, would_deny: false, limits, age }
     }
 
     /// Where a call has to wait until another one has brought a lease for both; none unless all its counters are hot.
