@@ -5,6 +5,9 @@
 
 #![expect(clippy::expect_used, reason = "a bench that cannot be set up must stop")]
 
+#[path = "shared/stage.rs"]
+mod stage;
+
 use std::{hint::black_box, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use bytes::Bytes;
@@ -12,10 +15,12 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use quick_cache::sync::Cache;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
-use trackside_benches::{Stage, Turns};
+use trackside_benches::Turns;
 use trackside_cache::{
     CacheManager, Config, Freshness, LoadOptions, Namespace, Policy, RedisCacheStore, TypedCache, WriteOptions,
 };
+
+use self::stage::Stage;
 
 /// Keys that are read in turn, all of them in the process.
 const KEYS: usize = 1_000;

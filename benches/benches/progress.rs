@@ -4,14 +4,18 @@
 
 #![expect(clippy::expect_used, reason = "a bench that cannot be set up must stop")]
 
+#[path = "shared/stage.rs"]
+mod stage;
+
 use std::{hint::black_box, sync::Arc};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tokio::runtime::Runtime;
-use trackside_benches::Stage;
 use trackside_progress::{
     Config, NewOperation, ProgressId, ProgressStore, ProgressTracker, Receipt, RedisProgressStore, StepSpec, Update,
 };
+
+use self::stage::Stage;
 
 /// Updates that are under way at once in the throughput bench.
 const AT_ONCE: u64 = 64;

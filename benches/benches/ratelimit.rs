@@ -5,15 +5,20 @@
 
 #![expect(clippy::expect_used, reason = "a bench that cannot be set up must stop")]
 
+#[path = "shared/stage.rs"]
+mod stage;
+
 use std::{hint::black_box, num::NonZeroU32, sync::Arc, time::Duration};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tokio::runtime::Runtime;
-use trackside_benches::{Stage, Turns};
+use trackside_benches::Turns;
 use trackside_ratelimit::{
     Algorithm, Config, Decision, Dimension, Limit, Policy, PolicyName, Quota, RateLimiter, RedisRateLimitStore, Source,
     Subject,
 };
+
+use self::stage::Stage;
 
 const MINUTE: Duration = Duration::from_secs(60);
 /// A limit that no bench comes near, and one that all of them are beyond.

@@ -8,8 +8,7 @@ meters.w = window
 -- The part of now, and how much of it is over in eighths of a millisecond. A clock set back stands where the newest began.
 function window.load(c)
   local at, n = now * 8, string_of(c)
-  c.over = at % c.window
-  c.part = (at - c.over) / c.window
+  c.over, c.part = at % c.window, math.floor(at / c.window)
   n = n and { struct.unpack(LAYOUT, n) } or { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
   -- What is stored is of this part: then only its count changes.
   c.is_newest = c.part <= n[1]
@@ -19,32 +18,29 @@ function window.load(c)
 end
 
 function window.wait(c)
-  local n, sum = c.counts, c.sum
+  local n, sum, over = c.counts, c.sum, c.over
   if c.units > c.limit then return -1 end
   for later = 0, 8 do
     local room, oldest = c.limit - c.units - sum, n[10 - later]
     if room >= 0 then
       -- Of the oldest, what is beyond the room must have left the window.
-      local over = later == 0 and c.over or 0
       local left = oldest > room and c.window - math.floor(room * c.window / oldest) or 0
       if later == 0 and left <= over then return 0 end
       return math.max(1, math.ceil(((c.part + later) * c.window + math.max(left, over)) / 8) - now)
     end
-    sum = sum - n[9 - later]
+    sum, over = sum - n[9 - later], 0
   end
 end
 
 local function save(c)
   if c.is_newest then return redis.call('SETRANGE', c.key, 6, struct.pack('>I4', c.counts[2])) end
-  local ends = math.ceil((c.part + 9) * c.window / 8)
   c.counts[1], c.is_newest = c.part, true
-  redis.call('SET', c.key, struct.pack(LAYOUT, unpack(c.counts, 1, 10)), 'PX', ends - now)
+  redis.call('SET', c.key, struct.pack(LAYOUT, unpack(c.counts, 1, 10)), 'PX', math.ceil((c.part + 9) * c.window / 8) - now)
 end
 
 function window.add(c, units)
-  local n = c.counts
-  units = math.min(4294967295 - n[2], units)
-  n[2], c.sum = n[2] + units, c.sum + units
+  local n, taken = c.counts, math.min(4294967295 - c.counts[2], units)
+  n[2], c.sum = n[2] + taken, c.sum + taken
   save(c)
   return c.part
 end

@@ -7,17 +7,17 @@ use trackside_testkit::RedisServer;
 
 /// A server of the bench's own, and the client that everything is measured through.
 #[derive(Debug)]
-pub struct Stage {
+pub(crate) struct Stage {
     _server: RedisServer,
     /// The client.
-    pub redis: RedisService,
+    pub(crate) redis: RedisService,
 }
 
 // === impl Stage ===
 
 impl Stage {
     /// A server with one value in it.
-    pub async fn start(value: &[u8]) -> Self {
+    pub(crate) async fn start(value: &[u8]) -> Self {
         let server = RedisServer::start().await.expect("a redis-server");
         let url = server.url().parse().expect("the server's address");
         let redis = RedisService::start(trackside_redis::Config::new(url)).expect("a service");
@@ -27,7 +27,7 @@ impl Stage {
     }
 
     /// Reads the value: one round trip, and next to nothing for the server to do.
-    pub async fn get(&self) {
+    pub(crate) async fn get(&self) {
         black_box(self.redis.execute("bench.get", Command::new("GET").key("bare")).await.expect("a value"));
     }
 }
