@@ -42,6 +42,11 @@ pub(super) fn write(policy: &QueuePolicy) -> String {
     text
 }
 
+/// A time as it would be written: another program may have put any number there.
+fn bounded(millis: u64) -> Duration {
+    Duration::from_millis(limits::millis(Duration::from_millis(millis)))
+}
+
 /// The policy that the field tells.
 pub(super) fn read(text: &str) -> QueuePolicy {
     let mut policy = QueuePolicy::default();
@@ -54,7 +59,7 @@ pub(super) fn read(text: &str) -> QueuePolicy {
         let small =
             |at: usize| numbers.get(at).and_then(|number| u32::try_from(*number).ok()).and_then(NonZeroU32::new);
         let rate = || {
-            let per = Duration::from_millis(*numbers.get(1)?);
+            let per = bounded(*numbers.get(1)?);
             let count = small(0)?;
             Some(Rate { count, per, burst: small(2) })
         };
@@ -66,7 +71,7 @@ pub(super) fn read(text: &str) -> QueuePolicy {
             'A' => policy.tenant_max_active = small(0),
             'R' => policy.tenant_rate = rate(),
             'f' => policy.fair = small(0),
-            'g' => policy.age_after = numbers.first().copied().map(Duration::from_millis),
+            'g' => policy.age_after = numbers.first().copied().map(bounded),
             _ => {}
         }
         rest = next;
@@ -95,6 +100,14 @@ mod tests {
         let rest = QueuePolicy { max_bytes: Some(9), tenant_max_active: few, fair: few, ..QueuePolicy::default() };
         assert_eq!(read(&write(&rest)), rest);
         assert_eq!(write(&QueuePolicy::default()), "");
+    }
+
+    #[test]
+    fn times_beyond_measure_are_read_as_the_longest_that_are_written() {
+        for text in ["g55555277777777777", "r1,18446744073709551615", "R1,99999999999999,2"] {
+            let policy = read(text);
+            assert_eq!(read(&write(&policy)), policy, "{text}");
+        }
     }
 
     #[test]
