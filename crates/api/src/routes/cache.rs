@@ -132,7 +132,7 @@ async fn get_entry(
     responses(
         (status = CREATED, description = "There was none", headers(("ETag" = String, description = "The version"))),
         (status = NO_CONTENT, description = "It replaced one", headers(("ETag" = String, description = "The version"))),
-        (status = ACCEPTED, description = "The store is away; this process has it, and it is written when the store is back")
+        (status = ACCEPTED, description = "The store is away; this process has it, and it is written when the store is back, or removed where another change may be newer")
     )
 )]
 async fn put_entry(
