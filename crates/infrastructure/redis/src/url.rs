@@ -216,7 +216,11 @@ impl Query {
 
     fn finish(self) -> Result<(), InvalidUrl> {
         match self.0.first() {
-            Some((name, _)) => Err(invalid(format!("unknown parameter {name}"))),
+            // What is no name may be a part of a URL, with a password in it.
+            Some((name, _)) if name.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
+                Err(invalid(format!("unknown parameter {name}")))
+            }
+            Some(_) => Err(invalid("a parameter whose name is none")),
             None => Ok(()),
         }
     }
