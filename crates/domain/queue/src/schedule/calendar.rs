@@ -53,6 +53,10 @@ impl Calendar {
                 if expression.len() > MAX_EXPRESSION {
                     return Err(invalid("cron", format!("at most {MAX_EXPRESSION} bytes")));
                 }
+                // The parser takes a list without a value for one, and then looks for its time for ever.
+                if expression.split_whitespace().any(|field| field.split(',').any(str::is_empty)) {
+                    return Err(invalid("cron", "a list has nothing between its commas"));
+                }
                 let parser = CronParser::builder().seconds(Seconds::Optional).year(Year::Disallowed).build();
                 let cron = parser.parse(expression).map_err(|error| invalid("cron", error.to_string()))?;
                 let zone = Tz::from_str(timezone)

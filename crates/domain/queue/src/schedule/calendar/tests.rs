@@ -192,3 +192,11 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_list_with_nothing_in_it_is_refused_at_once() {
+    for expression in [", * * * * *", "0 , * * *", "0 0 1, * *", "0 0 ,1 * *", "0 0 1,,2 * *"] {
+        let when = When::Cron { expression: expression.to_owned(), timezone: "UTC".to_owned() };
+        assert!(Calendar::of(&when).is_err(), "{expression}");
+    }
+}
