@@ -24,7 +24,12 @@ use super::{
     registry::{Registry, SubscriptionId, Topic, TopicKind},
     wire::{self, Outcome},
 };
-use crate::{Config, Error, Operation, driver::settings::Purpose, link::Link, metrics::Metrics};
+use crate::{
+    Config, Error, Operation,
+    driver::settings::Purpose,
+    link::{Link, LinkState},
+    metrics::Metrics,
+};
 
 /// How subscriptions are made.
 pub(crate) struct Hub {
@@ -96,9 +101,9 @@ impl Keeper {
         let messages = dispatch(self.link.client().message_rx(), Arc::clone(&self.registry), Arc::clone(&self.metrics));
         self.tasks.spawn(Arc::clone(&self.link).run(self.tasks.clone(), shutdown.clone()));
         let work = async {
-            let mut epoch = link.borrow_and_update().epoch;
+            let mut known = link.borrow_and_update().clone();
             if let Some(first) = first {
-                self.handle(first).await;
+                self.handle(first, &known).await;
             }
             loop {
                 tokio::select! {
@@ -108,16 +113,16 @@ impl Keeper {
                             return;
                         }
                         let state = link.borrow_and_update().clone();
-                        if state.problem.is_some() || state.epoch != epoch {
+                        if state.problem.is_some() || state.epoch != known.epoch {
                             self.registry().forget_confirmations();
                         }
-                        if state.problem.is_none() {
-                            epoch = state.epoch;
+                        known = state;
+                        if known.problem.is_none() {
                             self.subscribe(self.registry_topics()).await;
                         }
                     }
                     request = requests.recv() => match request {
-                        Some(request) => self.handle(request).await,
+                        Some(request) => self.handle(request, &known).await,
                         None => return,
                     },
                 }
@@ -137,14 +142,16 @@ impl Keeper {
         self.registry().close();
     }
 
-    async fn handle(&self, request: Request) {
+    /// Does what a caller wants as far as the connection is known: one that has come up since is told of in a moment, and would
+    /// be taken for another one if topics were asked for before.
+    async fn handle(&self, request: Request, known: &LinkState) {
         match request {
             Request::Add { id, inbox, topics } => {
                 let missing = self.registry().add(id, inbox, topics);
                 if missing.is_empty() {
                     // Others have them already.
                     self.confirmed(&[]);
-                } else if self.link.is_up() {
+                } else if known.problem.is_none() {
                     self.subscribe(missing).await;
                 }
             }

@@ -3,7 +3,7 @@
 //! The driver says "subscribed" as soon as it has written the request, expects no answer, and hands the error of a
 //! refused one to whatever command is next in line. So each request goes out together with a `PING` that carries a
 //! token, in one piece: the token coming back proves that everything before it was accepted, an error instead of it is
-//! the refusal, and the token that then still comes is read before anything else is asked.
+//! the refusal, and the token that then still comes belongs to nothing, or, when it is late, to the question that follows.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -18,6 +18,8 @@ use fred::{
     util::redis_keyslot,
 };
 
+use tokio::time::sleep;
+
 use super::registry::{Topic, TopicKind};
 use crate::{
     Error, Operation,
@@ -28,6 +30,8 @@ use crate::{
 pub(super) const BATCH: usize = 256;
 /// Tokens tried before a connection counts as out of step.
 const SYNC_ATTEMPTS: u32 = 5;
+/// How long nothing is asked after the first answer that belonged to an earlier question; twice as long after each further one.
+const SYNC_PAUSE: Duration = Duration::from_millis(2);
 
 /// What came of a request.
 #[derive(Debug)]
@@ -82,10 +86,11 @@ async fn exchange(client: &Client, topics: &[Topic], deadline: Duration, wanted:
     }
 }
 
-/// Asks until the answer is the one that belongs to the question.
+/// Asks until the answer is the one that belongs to the question. One that is late and comes while nothing is asked belongs to
+/// nothing, so that the next one is in step; asked without a pause, each answer would be that of the question before.
 async fn resync(client: &Client, deadline: Duration, outcome: Outcome) -> Outcome {
     let started = Instant::now();
-    for _ in 0..SYNC_ATTEMPTS {
+    for attempt in 0..SYNC_ATTEMPTS {
         let token = next_token();
         let (ping, args) = ping(client, &token);
         let with_deadline = call::with_deadline(client, deadline);
@@ -97,6 +102,7 @@ async fn resync(client: &Client, deadline: Duration, outcome: Outcome) -> Outcom
                 return Outcome::Broken(classify(Operation::new("redis.subscribe"), &error, started.elapsed()).0);
             }
         }
+        sleep(SYNC_PAUSE * 2_u32.pow(attempt)).await;
     }
     Outcome::Broken(Error::unavailable(Operation::new("redis.subscribe"), "answers are out of step"))
 }
