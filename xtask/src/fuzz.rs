@@ -11,8 +11,9 @@ use crate::command;
 use crate::stages::Stages;
 use crate::workspace::Workspace;
 
-/// The crate with the targets, and its folder.
+/// The crate with the targets, its program, and its folder.
 const PACKAGE: &str = "trackside-fuzz";
+const PROGRAM: &str = "fuzz";
 const FOLDER: &str = "fuzz";
 /// What makes the compiler count which code an input reaches, as `cargo fuzz` does it without a sanitizer: safe code needs
 /// none, and the stable toolchain is enough.
@@ -87,7 +88,7 @@ fn build(workspace: &Workspace) -> anyhow::Result<Places> {
     build.args(["build", "--profile", "fuzz", "--package", PACKAGE, "--target", host.trim()]);
     command::run(&mut build)?;
     Ok(Places {
-        program: folder.join(host.trim()).join("fuzz").join(PACKAGE),
+        program: folder.join(host.trim()).join("fuzz").join(PROGRAM),
         seeds: workspace.root().join(FOLDER).join("seeds"),
         corpus: folder.join("corpus"),
         found: folder.join("found"),
