@@ -61,8 +61,7 @@ pub(crate) async fn pipeline(
     Ok(replies.into_iter().map(|reply_or_error| reply_or_error.map(reply)).collect())
 }
 
-/// Runs a script by its digest, and loads it when the server does not know it: after a restart, a failover or a `SCRIPT
-/// FLUSH`. The source goes where the keys are, so it reaches the right node, and a `NOSCRIPT` means that nothing ran.
+/// Runs a script.
 pub(crate) async fn script(
     client: &Client,
     script: &Script,
@@ -70,19 +69,32 @@ pub(crate) async fn script(
     args: &[Bytes],
     deadline: Duration,
 ) -> Result<Reply, DriverError> {
-    let client = with_deadline(client, deadline);
-    within(deadline, async {
-        let run = |name: &'static str, first: &str| {
-            let command = CustomCommand::new_static(name, hash_of(keys.first().map(String::as_bytes)), false);
-            client.custom::<Value, Value>(command, script_words(first, keys, args))
-        };
-        let outcome = run("EVALSHA", script.sha1()).await;
-        if !is_unknown_script(&outcome) {
-            return outcome;
-        }
-        if load(&client, script, keys).await.is_ok() {
+    let hurried = with_deadline(client, deadline);
+    let run = |name: &'static str, first| {
+        let command = CustomCommand::new_static(name, hash_of(keys.first().map(String::as_bytes)), false);
+        hurried.custom::<Value, Value>(command, script_words(first, keys, args))
+    };
+    let load = || load(client, script, keys, deadline);
+    within(deadline, by_digest(script, run, is_unknown_script, load)).await.map(reply)
+}
+
+/// Runs a script by its digest, and loads it when the server does not know it: after a restart, a failover or a `SCRIPT
+/// FLUSH`. The source goes where the keys are, so it reaches the right node, and a `NOSCRIPT` means that nothing ran.
+async fn by_digest<'a, T, F: Future<Output = T>, L: Future<Output = Result<(), DriverError>>>(
+    script: &'a Script,
+    run: impl Fn(&'static str, &'a str) -> F,
+    is_unknown: impl Fn(&T) -> bool,
+    load: impl FnOnce() -> L,
+) -> T {
+    let outcome = run("EVALSHA", script.sha1()).await;
+    if !is_unknown(&outcome) {
+        return outcome;
+    }
+    // Boxed: it is rare, and would be a second time the size of the first.
+    Box::pin(async {
+        if load().await.is_ok() {
             let outcome = run("EVALSHA", script.sha1()).await;
-            if !is_unknown_script(&outcome) {
+            if !is_unknown(&outcome) {
                 return outcome;
             }
         }
@@ -90,14 +102,16 @@ pub(crate) async fn script(
         run("EVAL", script.source()).await
     })
     .await
-    .map(reply)
 }
 
 /// Makes a script known to the node of the first key. A server never forgets what was loaded while it runs; from version
 /// 7.4 on it forgets what was only evaluated.
-async fn load(client: &WithOptions<Client>, script: &Script, keys: &[String]) -> Result<(), DriverError> {
+async fn load(client: &Client, script: &Script, keys: &[String], deadline: Duration) -> Result<(), DriverError> {
     let command = CustomCommand::new_static("SCRIPT", hash_of(keys.first().map(String::as_bytes)), false);
-    client.custom::<Value, Value>(command, vec!["LOAD".into(), script.source().into()]).await.map(drop)
+    with_deadline(client, deadline)
+        .custom::<Value, Value>(command, vec!["LOAD".into(), script.source().into()])
+        .await
+        .map(drop)
 }
 
 fn is_unknown_script(outcome: &Result<Value, DriverError>) -> bool {
@@ -114,27 +128,13 @@ pub(crate) async fn script_then(
     then: Command,
     deadline: Duration,
 ) -> Result<[Result<Reply, DriverError>; 2], DriverError> {
-    let both = async |name: &'static str, first: &str| {
-        let script = (name, script_words(first, keys, args));
-        two(client, keys, [script, (then.name(), words_of(&then))], deadline).await
+    let both = |name: &'static str, first| {
+        two(client, keys, [(name, script_words(first, keys, args)), (then.name(), words_of(&then))], deadline)
     };
-    let replies = within(deadline, async {
-        let replies = both("EVALSHA", script.sha1()).await?;
-        if !is_unknown_script(&replies[0]) {
-            return Ok(replies);
-        }
-        // Boxed: it is rare, and would be a second time the size of the first.
-        Box::pin(async {
-            if load(&with_deadline(client, deadline), script, keys).await.is_ok() {
-                let replies = both("EVALSHA", script.sha1()).await?;
-                if !is_unknown_script(&replies[0]) {
-                    return Ok(replies);
-                }
-            }
-            both("EVAL", script.source()).await
-        })
-        .await
-    });
+    let is_unknown = |replies: &Result<[_; 2], _>| replies.as_ref().is_ok_and(|[first, _]| is_unknown_script(first));
+    let load = || load(client, script, keys, deadline);
+    // Boxed: a pipeline is large in all that awaits it.
+    let replies = within(deadline, Box::pin(by_digest(script, both, is_unknown, load)));
     Ok(replies.await?.map(|outcome| outcome.map(reply)))
 }
 
