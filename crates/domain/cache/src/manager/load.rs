@@ -119,7 +119,7 @@ impl Namespace {
                     return Ok(found);
                 }
                 // The flight finds out what to do about it.
-                _ => space.streak.missed(),
+                _ => space.streak.note(false),
             }
         }
         let mut passenger = self.depart(key, options, loader, after)?;
@@ -173,10 +173,7 @@ impl Flight {
                 Err(error) if error.is_of_the_store() => return self.load_alone(ticket, loader).await,
                 Err(error) => return Err(error),
             };
-            match claim {
-                Claim::Fresh => self.space.streak.found(),
-                Claim::Granted | Claim::Busy(_) => self.space.streak.missed(),
-            }
+            self.space.streak.note(claim == Claim::Fresh);
             match claim {
                 Claim::Fresh => {
                     self.space.stats.store_hits.add();

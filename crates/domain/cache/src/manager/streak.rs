@@ -13,17 +13,13 @@ pub(crate) struct Streak(AtomicU32);
 // === impl Streak ===
 
 impl Streak {
-    /// Something was found. Races lose a count at most.
-    pub(super) fn found(&self) {
+    /// Something was found, or was not. Races lose a count at most.
+    pub(super) fn note(&self, is_found: bool) {
         let length = self.0.load(Ordering::Relaxed);
-        if length < LONG {
-            self.0.store(length + 1, Ordering::Relaxed);
+        let next = if is_found { length.saturating_add(1).min(LONG) } else { 0 };
+        if next != length {
+            self.0.store(next, Ordering::Relaxed);
         }
-    }
-
-    /// Something was not.
-    pub(super) fn missed(&self) {
-        self.0.store(0, Ordering::Relaxed);
     }
 
     pub(super) fn is_long(&self) -> bool {
