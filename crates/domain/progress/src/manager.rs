@@ -187,7 +187,7 @@ impl ProgressTracker {
     pub async fn get(&self, id: &ProgressId) -> Result<Option<Snapshot>, Error> {
         let told = self.inner.store.head(id).await.and_then(|head| Snapshot::after(&head.frames));
         let ours = match &told {
-            Ok(None) => self.writers().get(id).filter(|writer| !writer.is_idle()).cloned(),
+            Ok(None) => self.inner.unwritten(id),
             Err(error) if error.is_of_the_store() => self.writers().get(id).cloned(),
             Ok(Some(_)) | Err(_) => None,
         };
@@ -322,8 +322,13 @@ impl ProgressTracker {
 impl Inner {
     /// Whether this process has something for the operation that the store does not have yet.
     fn is_unwritten(&self, id: &ProgressId) -> bool {
+        self.unwritten(id).is_some()
+    }
+
+    /// The writer that has it.
+    fn unwritten(&self, id: &ProgressId) -> Option<Arc<Writer>> {
         let writer = self.writers().get(id).cloned();
-        writer.is_some_and(|writer| !writer.is_idle())
+        writer.filter(|writer| !writer.is_idle())
     }
 
     fn writers(&self) -> MutexGuard<'_, HashMap<ProgressId, Arc<Writer>>> {
