@@ -110,11 +110,6 @@ impl Decision {
 // === impl Limits ===
 
 impl Limits {
-    /// These, and one more.
-    pub(crate) fn and(&self, state: LimitState) -> Self {
-        Self::Several(self.as_slice().iter().cloned().chain([state]).collect())
-    }
-
     pub(crate) fn as_slice(&self) -> &[LimitState] {
         match self {
             Self::One(state) => std::slice::from_ref(state),

@@ -1,6 +1,6 @@
 //! Decisions without a round trip: of who was denied a moment ago, and from units that were taken in advance.
 
-use std::{sync::Arc, time::Duration};
+use std::{iter, sync::Arc, time::Duration};
 
 use super::{
     Inner,
@@ -53,7 +53,8 @@ impl Inner {
 
     /// The same, and what leases have room for.
     fn leased(&self, rules: &Rules, subject: &Subject, within: Option<&str>, cost: u64, now: u64) -> Option<Decision> {
-        let mut leased: Option<(u64, Limits)> = None;
+        let mut leased: Option<(u64, LimitState)> = None;
+        let mut further = Vec::new();
         let mut counters = 0;
         let mut all_leased = true;
         for (limit, id) in rules.rates(subject, within) {
@@ -75,10 +76,10 @@ impl Inner {
                 }
                 Some(AtHand::Leased { seen_at, state }) => {
                     counters += 1;
-                    leased = Some(match leased {
-                        None => (seen_at, Limits::One(state)),
-                        Some((first, before)) => (first, before.and(state)),
-                    });
+                    match &leased {
+                        None => leased = Some((seen_at, state)),
+                        Some(_) => further.push(state),
+                    }
                 }
                 None => {
                     if std::mem::take(&mut all_leased) {
@@ -87,7 +88,8 @@ impl Inner {
                 }
             }
         }
-        let (seen_at, limits) = leased.filter(|_| all_leased)?;
+        let (seen_at, first) = leased.filter(|_| all_leased)?;
+        let limits = iter::once(first).chain(further).collect();
         let age = Duration::from_millis(now.saturating_sub(seen_at));
         Some(Decision { age, ..Decision::new(true, None, Source::Lease, limits) })
     }
