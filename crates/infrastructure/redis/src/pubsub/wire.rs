@@ -17,7 +17,6 @@ use fred::{
     types::{ClusterHash, CustomCommand, MultipleStrings},
     util::redis_keyslot,
 };
-
 use tokio::time::sleep;
 
 use super::registry::{Topic, TopicKind};
