@@ -16,6 +16,7 @@ mod reply;
 mod script;
 
 pub mod compress;
+pub mod gather;
 pub mod metrics;
 
 mod driver;

@@ -1,43 +1,23 @@
 //! Enqueues of many callers in one call.
-//!
-//! A call costs the server several times what a task in it costs. While two are on their way for a queue, further callers
-//! leave their tasks here; the next call takes all of them along, so that load makes its own batches and nobody waits for
-//! company.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use thiserror::Error as ThisError;
-use tokio::{runtime::Handle, sync::oneshot};
+use tokio_util::task::TaskTracker;
+use trackside_redis::gather::{Entry, Gather, enter};
 
 use super::{Inner, Line, scripts::SCRIPT_TASKS};
 use crate::{Error, NewTask};
 
-/// Calls that may be on their way before further callers are gathered.
-const MAX_CALLS: usize = 2;
 /// Bytes of payload that are gathered in one call.
 const MAX_BYTES: usize = 128 * 1024;
 
-/// What callers left.
-#[derive(Debug, Default)]
-pub(super) struct Gathering {
-    state: Mutex<State>,
-}
+/// The tasks of callers, who wait to hear whether they were taken in.
+pub(super) type Gathering = trackside_redis::gather::Gathering<Vec<NewTask>, Result<bool, Error>>;
 
-#[derive(Debug, Default)]
-struct State {
-    calls: usize,
-    left: Vec<Left>,
-}
-
-/// The tasks of one caller, who waits to hear whether they were taken in.
-#[derive(Debug)]
-struct Left {
-    tasks: Vec<NewTask>,
-    caller: oneshot::Sender<Result<bool, Error>>,
-}
-
-/// A call on its way. When it ends, however it does, somebody takes along what was left.
-struct Turn {
+/// The fast way into one queue.
+#[derive(Debug, Clone)]
+struct FastEnqueue {
     inner: Arc<Inner>,
     line: Arc<Line>,
 }
@@ -47,83 +27,41 @@ struct Turn {
 #[error(transparent)]
 struct Shared(Arc<Error>);
 
-// === impl Gathering ===
+// === impl FastEnqueue ===
 
-impl Gathering {
-    fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+impl Gather for FastEnqueue {
+    type Question = Vec<NewTask>;
+    type Answer = Result<bool, Error>;
+
+    const MAX_CALLS: usize = 2;
+
+    fn gathering(&self) -> &Gathering {
+        &self.line.gathering
     }
 
-    /// Whether the caller may make a call of its own; else its tasks are left here.
-    fn enter(&self, tasks: &[NewTask]) -> Result<(), oneshot::Receiver<Result<bool, Error>>> {
-        self.with(|state| {
-            if state.calls < MAX_CALLS {
-                state.calls += 1;
-                return Ok(());
-            }
-            let (caller, answer) = oneshot::channel();
-            state.left.push(Left { tasks: tasks.to_vec(), caller });
-            Err(answer)
-        })
+    fn tasks(&self) -> &TaskTracker {
+        &self.inner.tasks
     }
 
-    /// What goes into the next call, the oldest first; nothing when nobody left anything.
-    fn next(&self) -> Vec<Left> {
-        self.with(|state| {
-            let (mut tasks, mut bytes) = (0, 0);
-            let fits = |left: &&Left| {
-                tasks += left.tasks.len();
-                bytes += left.tasks.iter().map(|task| task.payload.len()).sum::<usize>();
-                tasks <= SCRIPT_TASKS && bytes <= MAX_BYTES
-            };
-            let count = state.left.iter().take_while(fits).count();
-            let count = count.max(usize::from(!state.left.is_empty()));
-            state.left.drain(..count).collect()
-        })
+    fn fitting<'q>(&self, left: impl Iterator<Item = &'q Vec<NewTask>>) -> usize {
+        let (mut count, mut bytes) = (0, 0);
+        let fits = |tasks: &&Vec<NewTask>| {
+            count += tasks.len();
+            bytes += tasks.iter().map(|task| task.payload.len()).sum::<usize>();
+            count <= SCRIPT_TASKS && bytes <= MAX_BYTES
+        };
+        left.take_while(fits).count()
     }
-}
 
-// === impl Turn ===
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        let is_left = self.line.gathering.with(|state| {
-            if state.left.is_empty() {
-                state.calls -= 1;
-            }
-            !state.left.is_empty()
-        });
-        if !is_left {
-            return;
-        }
-        let next = Self { inner: Arc::clone(&self.inner), line: Arc::clone(&self.line) };
-        match Handle::try_current() {
-            Ok(runtime) => drop(self.inner.tasks.spawn_on(next.take_along(), &runtime)),
-            // Dropped where nothing can run: whoever left something asks alone.
-            Err(_) => self.line.gathering.with(|state| state.left.clear()),
-        }
-    }
-}
-
-impl Turn {
-    async fn take_along(self) {
-        loop {
-            let left = self.line.gathering.next();
-            if left.is_empty() {
-                break;
-            }
-            let (tasks, callers): (Vec<_>, Vec<_>) = left.into_iter().map(|left| (left.tasks, left.caller)).unzip();
-            let tasks: Vec<NewTask> = tasks.into_iter().flatten().collect();
-            let outcome = self.inner.enqueue_fast(&self.line, &tasks).await.map_err(|error| Shared(Arc::new(error)));
-            for caller in callers {
-                let answer = match &outcome {
-                    Ok(is_taken) => Ok(*is_taken),
-                    Err(shared) => Err(shared.error()),
-                };
-                // A caller that is gone needs no answer.
-                let _gone = caller.send(answer);
-            }
-        }
+    async fn ask(&self, left: Vec<Vec<NewTask>>) -> Vec<Result<bool, Error>> {
+        let callers = left.len();
+        let tasks: Vec<NewTask> = left.into_iter().flatten().collect();
+        let outcome = self.inner.enqueue_fast(&self.line, &tasks).await.map_err(|error| Shared(Arc::new(error)));
+        let answer = |_| match &outcome {
+            Ok(is_taken) => Ok(*is_taken),
+            Err(shared) => Err(shared.error()),
+        };
+        (0..callers).map(answer).collect()
     }
 }
 
@@ -145,13 +83,11 @@ impl Inner {
     /// Adds tasks in the fast way, alone or together with those of others; answers false, and did nothing, when that is
     /// not possible.
     pub(super) async fn enqueue_gathered(self: &Arc<Self>, line: &Arc<Line>, tasks: &[NewTask]) -> Result<bool, Error> {
-        match line.gathering.enter(tasks) {
-            Ok(()) => {
-                let _turn = Turn { inner: Arc::clone(self), line: Arc::clone(line) };
-                self.enqueue_fast(line, tasks).await
-            }
+        let way = FastEnqueue { inner: Arc::clone(self), line: Arc::clone(line) };
+        match enter(&way, || tasks.to_vec()) {
+            Entry::Turn(_turn) => self.enqueue_fast(line, tasks).await,
             // Without an answer, asking alone is safe: the ids are known by then.
-            Err(answer) => answer.await.unwrap_or(Ok(false)),
+            Entry::Left(answer) => answer.await.unwrap_or(Ok(false)),
         }
     }
 }
