@@ -3,6 +3,7 @@
 //! | call | round trips | how |
 //! |---|---|---|
 //! | `take` `settle` `renew` | 1 | a script each, on the counters of one group |
+//! | `take` of [`Algorithm::Window`] | 1 | together with others of the group while four calls are on their way |
 //! | `take` of [`Algorithm::Fast`] | 1, and 1 more for a denial | three commands for each counter in one pipeline; a denial takes them back |
 //! | `sync` `put_override` | 1 | a script each |
 
@@ -11,8 +12,9 @@ mod keys;
 mod scripts;
 #[cfg(test)]
 mod tests;
+mod together;
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -20,10 +22,16 @@ use trackside_redis::{RedisService, Reply, Script};
 
 use self::keys::Keys;
 pub use self::keys::key_patterns;
+use self::together::Together;
 use crate::{
     Algorithm, Answer, Ask, Counter, CounterState, Error, MAX_OVERRIDES, Mode, RateLimitStore, ReservationId,
     Settlement, Shared, Source, Target, Unit, Verdict,
 };
+
+/// What takes from counters, by its name in metrics.
+const TAKE: &str = "limits.take";
+/// Bytes of what is asked of a counter.
+const ASK_WIDTH: usize = 27;
 
 /// Counts in Redis or Valkey, where every process counts together.
 ///
@@ -40,6 +48,7 @@ use crate::{
 pub struct RedisRateLimitStore {
     redis: RedisService,
     keys: Keys,
+    together: Arc<Together>,
 }
 
 // === impl RedisRateLimitStore ===
@@ -49,7 +58,8 @@ impl RedisRateLimitStore {
     #[must_use]
     pub fn new(redis: RedisService) -> Self {
         let keys = Keys::new(redis.prefix().clone());
-        Self { redis, keys }
+        let together = Arc::new(Together::new(redis.clone(), keys.clone()));
+        Self { redis, keys, together }
     }
 
     /// Runs a script on the counters, and the reservation where there is one.
@@ -87,7 +97,10 @@ impl RedisRateLimitStore {
 impl RateLimitStore for RedisRateLimitStore {
     async fn take(&self, ask: &Ask) -> Result<Answer, Error> {
         if ask.counters.first().is_some_and(|counter| counter.quota.algorithm == Algorithm::Fast) {
-            return fast::take(&self.redis, &self.keys, ask).await;
+            return Box::pin(fast::take(&self.redis, &self.keys, ask)).await;
+        }
+        if Together::is_for(ask) {
+            return self.together.take(ask).await.map_err(|error| failed(TAKE, error));
         }
         let (mode, id, kept) = match ask.mode {
             Mode::Take => ("take", None, Duration::ZERO),
@@ -95,7 +108,7 @@ impl RateLimitStore for RedisRateLimitStore {
             Mode::Reserve { id, kept } => ("reserve", Some(id), kept),
         };
         let script = scripts::take(ask);
-        let reply = self.about(script, ask, mode, id, millis(kept)).await?;
+        let reply = Box::pin(self.about(script, ask, mode, id, millis(kept))).await?;
         answer(reply, ask.counters.len()).map_err(|error| failed(script.name(), error.during(script.name())))
     }
 
@@ -186,8 +199,7 @@ fn read_target(text: &str) -> Option<Target> {
 
 /// What `head.lua` reads: all of it in one piece, because words cost the server more than what they say.
 fn asked(counters: &[Counter]) -> Bytes {
-    const WIDTH: usize = 27;
-    let mut asked = Vec::with_capacity(WIDTH * counters.len());
+    let mut asked = Vec::with_capacity(ASK_WIDTH * counters.len());
     for Counter { quota, unit, units, wish, is_shadow, .. } in counters {
         asked.extend(quota.algorithm.as_str().bytes().take(1));
         asked.extend([u8::from(*is_shadow), u8::from(*unit == Unit::Cost)]);

@@ -29,6 +29,9 @@ pub async fn all_or_nothing(bed: &Bed) -> Result<(), Error> {
         assert_eq!(bed.remaining(&project).await?, 3, "{algorithm:?}: a denied call has taken");
         assert_eq!(bed.remaining(&ip).await?, 7, "{algorithm:?}: a denied call has taken");
     }
+    for algorithm in RATES {
+        all_or_nothing_at_once(bed, algorithm).await?;
+    }
     // Of different kinds too, whichever has no room.
     let mixed: Vec<Counter> = SETTLED
         .into_iter()
@@ -38,6 +41,39 @@ pub async fn all_or_nothing(bed: &Bed) -> Result<(), Error> {
     assert!(bed.take(&mixed).await?.allowed);
     assert!(!bed.take(&mixed).await?.allowed);
     assert_eq!([bed.remaining(&mixed[0]).await?, bed.remaining(&mixed[2]).await?], [2, 1]);
+    Ok(())
+}
+
+/// Of many who ask at the same time for one of their own, and with it for one or two that all share.
+async fn all_or_nothing_at_once(bed: &Bed, algorithm: Algorithm) -> Result<(), Error> {
+    const CALLERS: u64 = 60;
+    let tower = counter("project", "crowd", algorithm, 50, HOUR)?;
+    let city = counter("tenant", "crowd", algorithm, 70, HOUR)?;
+    let callers: Vec<Vec<Counter>> = (0..CALLERS)
+        .map(|caller| {
+            let own = counter("user", &format!("crowd-{caller}"), algorithm, 5, HOUR)?;
+            let shared = [of(&tower, 1 + caller % 3), of(&city, 2)];
+            Ok([own].into_iter().chain(shared.into_iter().take(1 + usize::from(caller % 2 == 0))).collect())
+        })
+        .collect::<Result<_, Error>>()?;
+    let mut calls = JoinSet::new();
+    for (caller, counters) in callers.iter().enumerate() {
+        let (store, ask) = (bed.store.clone(), bed.ask(counters.clone()));
+        calls.spawn(async move { (caller, store.take(&ask).await) });
+    }
+    let (mut of_tower, mut of_city, mut admitted) = (0, 0, 0);
+    for (caller, answer) in calls.join_all().await {
+        let (counters, answer) = (&callers[caller], answer?);
+        let units = if answer.allowed { 1 } else { 0 };
+        admitted += units;
+        of_tower += units * counters[1].units;
+        of_city += units * counters.get(2).map_or(0, |city| city.units);
+        assert_eq!(answer.counters.len(), counters.len(), "{algorithm:?}: {answer:?}");
+        assert_eq!(bed.remaining(&counters[0]).await?, 5 - units, "{algorithm:?}: {answer:?}");
+    }
+    let remaining = [bed.remaining(&tower).await?, bed.remaining(&city).await?];
+    assert_eq!(remaining, [50 - of_tower, 70 - of_city], "{algorithm:?}: {admitted} were admitted");
+    assert!((1..CALLERS).contains(&admitted), "{algorithm:?} admitted {admitted}");
     Ok(())
 }
 

@@ -11,5 +11,5 @@ local now_us = time[1] * 1000000 + time[2]
 local now = (now_us - now_us % 1000) / 1000
 local mode, asked, id = ARGV[1], ARGV[2], ARGV[3] or ''
 local ASKED, WIDTH = '>c1I1I1I4I4I4I8I4', 27
--- The strings of the counters, all of which are read when the first is.
-local stored
+-- The strings of the counters, all of which are read when the first is, and of many callers those that are served one by one.
+local stored, left

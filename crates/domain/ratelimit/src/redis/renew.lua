@@ -6,6 +6,7 @@
 local record = KEYS[#KEYS]
 local held_by = redis.call('GET', record)
 if not held_by or string.match(held_by, '^[^\n]*\n(.*)$') ~= table.concat(KEYS, '\n') then return 0 end
+turn_to(KEYS, asked)
 local held = 1
 for _, c in ipairs(counters) do
   if c.algorithm == 'c' and not meters.c.renew(c) then held = 0 end

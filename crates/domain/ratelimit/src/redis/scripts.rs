@@ -18,15 +18,26 @@ macro_rules! source {
 }
 
 macro_rules! script {
-    ($script:ident, $name:literal, $($files:tt)+) => {
+    ($script:ident, $name:expr, $($files:tt)+) => {
         pub(super) static $script: LazyLock<Script> = LazyLock::new(|| Script::new($name, source!($($files)+)));
     };
 }
 
-script!(TAKE_EXACT, "limits.take", "head.lua", "counters.lua", "exact.lua", "take.lua");
-script!(TAKE_WINDOW, "limits.take", "head.lua", "window_quick.lua", "counters.lua", "window.lua", "take.lua");
-script!(TAKE_SMOOTH, "limits.take", "head.lua", "counters.lua", "smooth.lua", "take.lua");
-script!(TAKE, "limits.take", all "take.lua");
+script!(TAKE_EXACT, super::TAKE, "head.lua", "counters.lua", "exact.lua", "take.lua");
+script!(TAKE_WINDOW, super::TAKE, "head.lua", "window_quick.lua", "counters.lua", "window.lua", "take.lua");
+script!(
+    TAKE_WINDOW_MANY,
+    super::TAKE,
+    "head.lua",
+    "many.lua",
+    "window_many.lua",
+    "counters.lua",
+    "window.lua",
+    "take.lua",
+    "window_left.lua"
+);
+script!(TAKE_SMOOTH, super::TAKE, "head.lua", "counters.lua", "smooth.lua", "take.lua");
+script!(TAKE, super::TAKE, all "take.lua");
 script!(SETTLE, "limits.settle", all "settle.lua");
 script!(RENEW, "limits.renew", "head.lua", "counters.lua", "concurrent.lua", "renew.lua");
 script!(SYNC, "limits.sync", "sync.lua");

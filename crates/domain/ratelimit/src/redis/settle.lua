@@ -9,6 +9,7 @@ if not reserved then return 0 end
 local taken, keys = string.match(reserved, '^([^\n]*)\n(.*)$')
 if keys ~= table.concat(KEYS, '\n') then return 0 end
 redis.call('DEL', record)
+turn_to(KEYS, asked)
 
 local i = 0
 for entry in string.gmatch(taken, '%S+') do
