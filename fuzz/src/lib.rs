@@ -24,6 +24,7 @@ pub fn targets() -> BTreeMap<&'static str, Run> {
         trackside_jobs::fuzzing::TARGETS,
         trackside_progress::fuzzing::TARGETS,
         trackside_queue::fuzzing::TARGETS,
+        trackside_ratelimit::fuzzing::TARGETS,
         trackside_session::fuzzing::TARGETS,
     ]
     .into_iter()

@@ -15,6 +15,8 @@ mod subject;
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 #[cfg(feature = "redis")]
 mod redis;
 #[cfg(feature = "axum")]

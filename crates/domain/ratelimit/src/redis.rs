@@ -8,6 +8,8 @@
 //! | `sync` `put_override` | 1 | a script each |
 
 mod fast;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod keys;
 mod scripts;
 #[cfg(test)]

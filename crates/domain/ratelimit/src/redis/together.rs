@@ -236,3 +236,14 @@ impl Many {
 fn byte(number: usize) -> u8 {
     u8::try_from(number).unwrap_or(u8::MAX)
 }
+
+/// What callers that ask so many counters each are told when Redis answers that.
+#[cfg(feature = "fuzzing")]
+pub(super) fn answers_to(counters: &[usize], reply: Reply) -> Result<Vec<Answer>, Error> {
+    let words = |(caller, counters): (usize, &usize)| Words {
+        keys: (0..*counters).map(|counter| format!("{caller}-{counter}")).collect(),
+        asked: (0..*counters).flat_map(|counter| [byte(counter); ASK_WIDTH]).collect(),
+    };
+    let callers: Vec<Words> = counters.iter().enumerate().map(words).collect();
+    Many::new(&callers).answers(reply)
+}
