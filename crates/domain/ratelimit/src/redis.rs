@@ -3,13 +3,15 @@
 //! | call | round trips | how |
 //! |---|---|---|
 //! | `take` `settle` `renew` | 1 | a script each, on the counters of one group |
-//! | `take` of [`Algorithm::Window`] | 1 | together with others of the group while four calls are on their way |
 //! | `take` of [`Algorithm::Fast`] | 1, and 1 more for a denial | three commands for each counter in one pipeline; a denial takes them back |
 //! | `sync` `put_override` | 1 | a script each |
+//!
+//! While four calls by `window`, or by `fast`, are on their way for a group, further callers are gathered into the next ones.
 
 mod fast;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
+mod groups;
 mod keys;
 mod scripts;
 #[cfg(test)]
@@ -22,9 +24,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use trackside_redis::{RedisService, Reply, Script};
 
-use self::keys::Keys;
 pub use self::keys::key_patterns;
-use self::together::Together;
+use self::{fast::Fast, keys::Keys, together::Together};
 use crate::{
     Algorithm, Answer, Ask, Counter, CounterState, Error, MAX_OVERRIDES, Mode, RateLimitStore, ReservationId,
     Settlement, Shared, Source, Target, Unit, Verdict,
@@ -51,6 +52,7 @@ pub struct RedisRateLimitStore {
     redis: RedisService,
     keys: Keys,
     together: Arc<Together>,
+    fast: Arc<Fast>,
 }
 
 // === impl RedisRateLimitStore ===
@@ -61,7 +63,8 @@ impl RedisRateLimitStore {
     pub fn new(redis: RedisService) -> Self {
         let keys = Keys::new(redis.prefix().clone());
         let together = Arc::new(Together::new(redis.clone(), keys.clone()));
-        Self { redis, keys, together }
+        let fast = Arc::new(Fast::new(redis.clone(), keys.clone()));
+        Self { redis, keys, together, fast }
     }
 
     /// Runs a script on the counters, and the reservation where there is one.
@@ -99,7 +102,7 @@ impl RedisRateLimitStore {
 impl RateLimitStore for RedisRateLimitStore {
     async fn take(&self, ask: &Ask) -> Result<Answer, Error> {
         if ask.counters.first().is_some_and(|counter| counter.quota.algorithm == Algorithm::Fast) {
-            return Box::pin(fast::take(&self.redis, &self.keys, ask)).await;
+            return Box::pin(self.fast.take(ask)).await;
         }
         if Together::is_for(ask) {
             return self.together.take(ask).await.map_err(|error| failed(TAKE, error));

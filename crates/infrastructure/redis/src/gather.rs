@@ -39,10 +39,11 @@ use tokio_util::task::TaskTracker;
 /// }
 ///
 /// let doubling = Doubling::default();
-/// let Entry::Turn(turn) = enter(&doubling, || 1) else { panic!("nobody else is there") };
-/// let Entry::Left(answer) = enter(&doubling, || 21) else { panic!("the only call is taken") };
-/// drop(turn);
-/// assert_eq!(answer.await, Ok(42));
+/// let double = async |number| match enter(&doubling, || number).await {
+///     Entry::Answered(twice) => twice,
+///     Entry::Alone(_turn) => doubling.ask(vec![number]).await[0],
+/// };
+/// assert_eq!(double(21).await, 42);
 /// # })
 /// ```
 pub trait Gather: Clone + Send + Sync + 'static {
@@ -79,29 +80,41 @@ struct State<Q, A> {
     left: Vec<(Q, oneshot::Sender<A>)>,
 }
 
-/// What a caller does.
+/// What has become of a question.
 #[derive(Debug)]
 pub enum Entry<G: Gather> {
-    /// It makes a call of its own, and drops this behind it.
-    Turn(Turn<G>),
-    /// It waits for the answer to what it has left. An error means that nobody has asked: it asks by itself.
-    Left(oneshot::Receiver<G::Answer>),
+    /// It was asked along with others.
+    Answered(G::Answer),
+    /// Its caller asks by itself, and drops this behind its call. There is none when nobody was left to take the question along.
+    Alone(Option<Turn<G>>),
 }
 
 /// A call on its way. When it ends, however it does, somebody takes along what was left.
 #[derive(Debug)]
 pub struct Turn<G: Gather>(G);
 
-/// Lets a caller in: alone, or to leave its question.
-pub fn enter<G: Gather>(gather: &G, question: impl FnOnce() -> G::Question) -> Entry<G> {
+/// Lets a caller in: to ask by itself, or to leave its question and hear the answer.
+///
+/// Not cancel-safe: a question that was left may be asked all the same.
+pub async fn enter<G: Gather>(gather: &G, question: impl FnOnce() -> G::Question) -> Entry<G> {
+    match turn_or_leave(gather, question) {
+        Ok(turn) => Entry::Alone(Some(turn)),
+        Err(answer) => answer.await.map_or(Entry::Alone(None), Entry::Answered),
+    }
+}
+
+fn turn_or_leave<G: Gather>(
+    gather: &G,
+    question: impl FnOnce() -> G::Question,
+) -> Result<Turn<G>, oneshot::Receiver<G::Answer>> {
     gather.gathering().with(|state| {
         if state.calls < G::MAX_CALLS {
             state.calls += 1;
-            return Entry::Turn(Turn(gather.clone()));
+            return Ok(Turn(gather.clone()));
         }
         let (caller, answer) = oneshot::channel();
         state.left.push((question(), caller));
-        Entry::Left(answer)
+        Err(answer)
     })
 }
 
@@ -177,7 +190,7 @@ mod tests {
     use super::*;
 
     /// Answers with the number of questions that were asked along with each, and tells what was asked in one call.
-    #[derive(Clone)]
+    #[derive(Debug, Clone)]
     struct Counting {
         gathering: Arc<Gathering<u32, usize>>,
         tasks: TaskTracker,
@@ -216,17 +229,11 @@ mod tests {
     }
 
     fn turn(counting: &Counting) -> Turn<Counting> {
-        match enter(counting, || 0) {
-            Entry::Turn(turn) => turn,
-            Entry::Left(_) => panic!("a call is on its way"),
-        }
+        turn_or_leave(counting, || 0).expect("a call is on its way")
     }
 
     fn leave(counting: &Counting, question: u32) -> oneshot::Receiver<usize> {
-        match enter(counting, || question) {
-            Entry::Turn(_) => panic!("no call is on its way"),
-            Entry::Left(answer) => answer,
-        }
+        turn_or_leave(counting, || question).expect_err("no call is on its way")
     }
 
     #[tokio::test]
@@ -268,6 +275,21 @@ mod tests {
         drop(first);
         assert!(lost.await.is_err());
         assert_eq!(later.await, Ok(1));
+    }
+
+    #[tokio::test]
+    async fn whoever_enters_hears_the_answer_or_asks_alone() {
+        let (counting, _told) = counting();
+        let Entry::Alone(Some(first)) = enter(&counting, || 0).await else { panic!("a call is on its way") };
+        let others = async {
+            tokio::task::yield_now().await;
+            drop(first);
+        };
+        let (with_others, lost, ()) = tokio::join!(enter(&counting, || 1), enter(&counting, || 13), others);
+        assert!(matches!((with_others, lost), (Entry::Alone(None), Entry::Alone(None))), "one of them panics");
+        let first = turn(&counting);
+        let (answer, ()) = tokio::join!(enter(&counting, || 1), async { drop(first) });
+        assert!(matches!(answer, Entry::Answered(1)));
     }
 
     #[test]

@@ -84,10 +84,10 @@ impl Inner {
     /// not possible.
     pub(super) async fn enqueue_gathered(self: &Arc<Self>, line: &Arc<Line>, tasks: &[NewTask]) -> Result<bool, Error> {
         let way = FastEnqueue { inner: Arc::clone(self), line: Arc::clone(line) };
-        match enter(&way, || tasks.to_vec()) {
-            Entry::Turn(_turn) => self.enqueue_fast(line, tasks).await,
-            // Without an answer, asking alone is safe: the ids are known by then.
-            Entry::Left(answer) => answer.await.unwrap_or(Ok(false)),
+        match enter(&way, || tasks.to_vec()).await {
+            Entry::Answered(outcome) => outcome,
+            // Safe also where they were taken in and nobody said so: then their ids are known.
+            Entry::Alone(_turn) => self.enqueue_fast(line, tasks).await,
         }
     }
 }

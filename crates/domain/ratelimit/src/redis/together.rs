@@ -1,11 +1,6 @@
 //! Checks of many callers by `window` in one call.
 
-use std::{
-    collections::HashMap,
-    fmt, mem,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, fmt, mem, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use foldhash::fast::RandomState;
@@ -17,31 +12,24 @@ use trackside_redis::{
 
 use super::{
     ASK_WIDTH, answer, asked,
+    groups::Groups,
     keys::Keys,
     scripts::{TAKE_WINDOW, TAKE_WINDOW_MANY},
 };
-use crate::{Algorithm, Answer, Ask, CounterState, Group, Mode, Verdict};
+use crate::{Algorithm, Answer, Ask, CounterState, Mode, Verdict};
 
 /// Callers in one call. The next goes on its way while the server is at this one.
 const MAX_CALLERS: usize = 16;
 /// Counters in one call.
 const MAX_COUNTERS: usize = 64;
-/// Groups of which something is remembered before those are forgotten that nobody asks about.
-const FORGET_FROM: usize = 1_024;
-
 type Gathering = trackside_redis::gather::Gathering<Words, Result<Answer, Error>>;
 
 /// Where checks are gathered, for each group apart.
 pub(super) struct Together {
     redis: RedisService,
     keys: Keys,
-    groups: Mutex<Groups>,
+    groups: Groups<Words, Result<Answer, Error>>,
     tasks: TaskTracker,
-}
-
-struct Groups {
-    of: HashMap<Group, Arc<Gathering>, RandomState>,
-    forget_from: usize,
 }
 
 /// The checks of one group.
@@ -68,8 +56,7 @@ struct Many {
 
 impl Together {
     pub(super) fn new(redis: RedisService, keys: Keys) -> Self {
-        let groups = Groups { of: HashMap::default(), forget_from: FORGET_FROM };
-        Self { redis, keys, groups: Mutex::new(groups), tasks: TaskTracker::new() }
+        Self { redis, keys, groups: Groups::default(), tasks: TaskTracker::new() }
     }
 
     /// Whether it can be asked for many at once.
@@ -80,30 +67,13 @@ impl Together {
 
     /// Takes, alone or in one call with others.
     pub(super) async fn take(self: &Arc<Self>, ask: &Ask) -> Result<Answer, Error> {
-        let checks = Checks { together: Arc::clone(self), gathering: self.gathering(&ask.group) };
+        let checks = Checks { together: Arc::clone(self), gathering: self.groups.of(&ask.group) };
         let words = || Words::new(&self.keys, ask);
-        let _turn = match enter(&checks, words) {
-            Entry::Turn(turn) => Some(turn),
-            Entry::Left(answer) => match answer.await {
-                Ok(answer) => return answer,
-                // Nobody has asked.
-                Err(_) => None,
-            },
-        };
-        // Boxed: of many callers few ask by themselves.
-        Box::pin(self.one(words())).await
-    }
-
-    fn gathering(&self, group: &Group) -> Arc<Gathering> {
-        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(gathering) = groups.of.get(group) {
-            return Arc::clone(gathering);
+        match enter(&checks, words).await {
+            Entry::Answered(answer) => answer,
+            // Boxed: of many callers few ask by themselves.
+            Entry::Alone(_turn) => Box::pin(self.one(words())).await,
         }
-        if groups.of.len() >= groups.forget_from {
-            groups.of.retain(|_, gathering| Arc::strong_count(gathering) > 1);
-            groups.forget_from = FORGET_FROM.max(2 * groups.of.len());
-        }
-        Arc::clone(groups.of.entry(group.clone()).or_default())
     }
 
     async fn one(&self, words: Words) -> Result<Answer, Error> {
