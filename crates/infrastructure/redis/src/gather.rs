@@ -2,6 +2,7 @@
 //!
 //! A call costs the server several times what a question in it costs. While a few are on their way, further callers leave
 //! their questions; the next call takes all of them along, so that load makes its own batches and nobody waits for company.
+//! Questions that fill a call go at once: whoever waits does so for one call at most, however slow the server is.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -80,6 +81,9 @@ struct State<Q, A> {
     left: Vec<(Q, oneshot::Sender<A>)>,
 }
 
+/// Questions with those who wait for their answers.
+type Batch<Q, A> = (Vec<Q>, Vec<oneshot::Sender<A>>);
+
 /// What has become of a question.
 #[derive(Debug)]
 pub enum Entry<G: Gather> {
@@ -107,15 +111,26 @@ fn turn_or_leave<G: Gather>(
     gather: &G,
     question: impl FnOnce() -> G::Question,
 ) -> Result<Turn<G>, oneshot::Receiver<G::Answer>> {
-    gather.gathering().with(|state| {
+    let mut full = None;
+    let entered = gather.gathering().with(|state| {
         if state.calls < G::MAX_CALLS {
             state.calls += 1;
             return Ok(Turn(gather.clone()));
         }
         let (caller, answer) = oneshot::channel();
         state.left.push((question(), caller));
+        let fitting = state.fitting(gather);
+        // What fills a call does not wait for another one to end: a slow server must not have callers wait in line.
+        if fitting < state.left.len() {
+            state.calls += 1;
+            full = Some(state.take(fitting));
+        }
         Err(answer)
-    })
+    });
+    if let Some(batch) = full {
+        Turn(gather.clone()).set_off(batch);
+    }
+    entered
 }
 
 // === impl Gathering ===
@@ -132,24 +147,34 @@ impl<Q, A> Gathering<Q, A> {
     }
 }
 
+// === impl State ===
+
+impl<Q, A> State<Q, A> {
+    /// How many go into the next call.
+    fn fitting<G: Gather<Question = Q>>(&self, gather: &G) -> usize {
+        gather.fitting(self.left.iter().map(|(question, _)| question)).max(1).min(self.left.len())
+    }
+
+    /// The first that were left.
+    fn take(&mut self, count: usize) -> Batch<Q, A> {
+        self.left.drain(..count).unzip()
+    }
+}
+
 // === impl Turn ===
 
 impl<G: Gather> Turn<G> {
-    /// What goes into the next call, the oldest first; nothing when nobody left anything.
-    fn next(&self) -> (Vec<G::Question>, Vec<oneshot::Sender<G::Answer>>) {
-        self.0.gathering().with(|state| {
-            let fitting = self.0.fitting(state.left.iter().map(|(question, _)| question));
-            let count = fitting.max(1).min(state.left.len());
-            state.left.drain(..count).unzip()
-        })
+    /// Asks these, and then what was left meanwhile.
+    fn set_off(self, batch: Batch<G::Question, G::Answer>) {
+        // Dropped where nothing can run, a question has its caller ask alone.
+        if let Ok(runtime) = Handle::try_current() {
+            let tasks = self.0.tasks().clone();
+            tasks.spawn_on(self.take_along(batch), &runtime);
+        }
     }
 
-    async fn take_along(self) {
-        loop {
-            let (questions, callers) = self.next();
-            if questions.is_empty() {
-                break;
-            }
+    async fn take_along(self, (mut questions, mut callers): Batch<G::Question, G::Answer>) {
+        while !questions.is_empty() {
             let answers = self.0.ask(questions).await;
             for (caller, answer) in callers.into_iter().zip(answers) {
                 // A caller that is gone needs no answer.
@@ -157,26 +182,27 @@ impl<G: Gather> Turn<G> {
             }
             // Whoever has heard may ask again at once, and goes along then.
             yield_now().await;
+            (questions, callers) = self.next();
         }
+    }
+
+    /// What goes into the next call, the oldest first; nothing when nobody left anything.
+    fn next(&self) -> Batch<G::Question, G::Answer> {
+        self.0.gathering().with(|state| state.take(state.fitting(&self.0)))
     }
 }
 
 impl<G: Gather> Drop for Turn<G> {
     fn drop(&mut self) {
-        let is_left = self.0.gathering().with(|state| {
+        let next = self.0.gathering().with(|state| {
             if state.left.is_empty() {
                 state.calls -= 1;
+                return None;
             }
-            !state.left.is_empty()
+            Some(state.take(state.fitting(&self.0)))
         });
-        if !is_left {
-            return;
-        }
-        let next = Self(self.0.clone());
-        match Handle::try_current() {
-            Ok(runtime) => drop(self.0.tasks().spawn_on(next.take_along(), &runtime)),
-            // Dropped where nothing can run: whoever left something asks alone.
-            Err(_) => self.0.gathering().with(|state| state.left.clear()),
+        if let Some(batch) = next {
+            Self(self.0.clone()).set_off(batch);
         }
     }
 }
@@ -247,6 +273,23 @@ mod tests {
         }
         let calls: Vec<Vec<u32>> = std::iter::from_fn(|| told.try_recv().ok()).collect();
         assert_eq!(calls, [vec![1, 2, 3], vec![4], vec![500], vec![5]]);
+        counting.tasks.close();
+        counting.tasks.wait().await;
+        drop(turn(&counting));
+    }
+
+    #[tokio::test]
+    async fn what_fills_a_call_waits_for_no_other_to_end() {
+        let (counting, _told) = counting();
+        let first = turn(&counting);
+        let mut answers: Vec<_> = (1..=4).map(|question| leave(&counting, question)).collect();
+        let last = answers.pop().expect("four");
+        for answer in answers {
+            assert_eq!(answer.await, Ok(3));
+        }
+        // And the call behind it takes along what was left too.
+        assert_eq!(last.await, Ok(1));
+        drop(first);
         counting.tasks.close();
         counting.tasks.wait().await;
         drop(turn(&counting));
