@@ -133,7 +133,8 @@ impl FromStr for RedisUrl {
                 Self { topology, credentials: credentials_of(&url)?, database: database_of(url.path())?, tls }
             }
             "redis+unix" | "unix" => {
-                if url.path().len() < 2 {
+                // Without the slashes all that follows would be the path, a password too.
+                if url.cannot_be_a_base() || url.path().len() < 2 {
                     return Err(invalid("a socket path must follow, as in redis+unix:///run/redis.sock"));
                 }
                 let topology = Topology::Unix(PathBuf::from(decode(url.path())?));
