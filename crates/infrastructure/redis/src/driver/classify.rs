@@ -91,13 +91,11 @@ pub(crate) fn server_error(operation: Operation, details: &str) -> (Error, Verdi
 }
 
 /// Before 7 a server wraps what a command in a script says, as in
-/// `ERR Error running script (call to f_0123…): @user_script:1: @user_script: 1: -OOM command not allowed …`.
+/// `ERR Error running script (call to f_0123…): @user_script:1: @user_script: 1: -OOM command not allowed …`, and what a
+/// script has caught and hands on, as in `@user_script: 1: -OOM command not allowed …`.
 fn raised_in_a_script(details: &str) -> &str {
-    let Some((_, mut inner)) =
-        details.strip_prefix("ERR Error running script (call to f_").and_then(|rest| rest.split_once("): "))
-    else {
-        return details;
-    };
+    let wrapped = details.strip_prefix("ERR Error running script (call to f_").and_then(|rest| rest.split_once("): "));
+    let mut inner = wrapped.map_or(details, |(_, inner)| inner);
     while let Some((_, rest)) = inner.strip_prefix("@user_script:").and_then(|rest| rest.split_once(": ")) {
         inner = rest;
     }
@@ -129,6 +127,7 @@ mod tests {
                 ErrorKind::Refused,
                 Verdict::Healthy,
             ),
+            ("@user_script: 34: -OOM command not allowed.", ErrorKind::Refused, Verdict::Healthy),
             (
                 "ERR Error running script (call to f_bd6f): @user_script:12: WRONGTYPE Operation against a key",
                 ErrorKind::InvalidData,
