@@ -73,7 +73,9 @@ async fn a_script_runs_although_the_server_has_forgotten_it() {
     server.cli(&["SCRIPT", "FLUSH"]);
     assert_eq!(run().await, 15);
     let counted = server.cli(&["INFO", "commandstats"]);
-    assert!(counted.contains("cmdstat_script|load:calls=2,"), "{counted}");
+    // Before version 7 the flush is counted with the loads.
+    let loads = ["cmdstat_script|load:calls=2,", "cmdstat_script:calls=3,"];
+    assert!(loads.iter().any(|loads| counted.contains(loads)), "{counted}");
     assert!(!counted.contains("cmdstat_eval:"), "what is only evaluated is forgotten by newer servers: {counted}");
 }
 
